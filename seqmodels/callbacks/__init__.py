@@ -1,0 +1,25 @@
+"""What happens around training: checkpoints, monitors, samples, progress, interruption."""
+
+from seqmodels.callbacks.budget import Budget
+from seqmodels.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
+from seqmodels.callbacks.csv_metrics import CsvMetrics
+from seqmodels.callbacks.generators import GeneratorStates
+from seqmodels.callbacks.interruption import Interrupted, Interruption
+from seqmodels.callbacks.lookup import find_callback
+from seqmodels.callbacks.monitor import Monitor
+from seqmodels.callbacks.progress import ProgressReport
+from seqmodels.callbacks.samples import Samples
+
+__all__ = [
+    "AtomicCheckpointIO",
+    "Budget",
+    "Checkpoints",
+    "CsvMetrics",
+    "GeneratorStates",
+    "Interrupted",
+    "Interruption",
+    "Monitor",
+    "ProgressReport",
+    "Samples",
+    "find_callback",
+]

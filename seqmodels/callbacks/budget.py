@@ -1,0 +1,58 @@
+"""The limits of a run: seconds over all its sessions, and updates."""
+
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from seqmodels.tasks import Task
+
+
+class Budget(Callback):
+    """Counts the seconds of training, validation included, and stops at the first limit, after one more validation.
+
+    Args:
+        max_seconds: The limit; `None` only counts.
+
+    Raises:
+        ValueError: Where the limit is not above zero.
+    """
+
+    def __init__(self, max_seconds: float | None = None):
+        if max_seconds is not None and max_seconds <= 0:
+            raise ValueError(f"max_seconds={max_seconds}: expected more than 0, or null")
+        self.max_seconds = max_seconds
+        self.earlier = 0.0
+        self.started: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resume included."""
+        return self.earlier + (0.0 if self.started is None else time.monotonic() - self.started)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self.started = time.monotonic()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Tells the task how much of the time is gone, for its learning-rate schedule."""
+        if self.max_seconds is not None and isinstance(pl_module, Task):
+            pl_module.time_fraction = min(self.seconds / self.max_seconds, 1.0)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Stops where the time is up or the updates are made; Lightning by itself ends on those without validating."""
+        out_of_time = self.max_seconds is not None and self.seconds >= self.max_seconds
+        if out_of_time or 0 <= trainer.max_steps <= trainer.global_step:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stops the clock."""
+        self.earlier, self.started = self.seconds, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the seconds so far."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the seconds of earlier sessions."""
+        self.earlier = state_dict["seconds"]

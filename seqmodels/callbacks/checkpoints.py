@@ -1,0 +1,146 @@
+"""Checkpoints: the best and the last, written so that a kill or a full disk never costs the one before."""
+
+import math
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from seqmodels.errors import UserError
+from seqmodels.tasks import Task
+
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, flushes to disk, then renames: the target is always whole, old or new."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None) -> None:
+        """Writes a checkpoint.
+
+        Raises:
+            UserError: Where it cannot be written (disk full, folder not writable); what stood there stays.
+        """
+        target = Path(path)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, target)
+        except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
+            with suppress(OSError):
+                beside.unlink()
+            raise UserError(f"{target}: cannot write the checkpoint ({error}); the one before is kept") from error
+
+
+class Checkpoints(Callback):
+    """Keeps `best.ckpt` by a monitored metric, `last.ckpt` to resume from, and `previous.ckpt`, the last before it.
+
+    `last.ckpt` is written at the start, at each epoch's end and, in between, by steps or by seconds.
+
+    Args:
+        every_n_steps: Also after every so many updates.
+        every_seconds: Also when so many seconds have passed since the last one.
+        monitor: The metric whose lowest value (`mode="min"`) or highest is best.
+        mode: "min" or "max".
+
+    Raises:
+        ValueError: Where a value is out of range.
+    """
+
+    def __init__(
+        self,
+        every_n_steps: int | None = None,
+        every_seconds: float | None = 30.0,
+        monitor: str = "val/loss",
+        mode: str = "min",
+    ):
+        if every_n_steps is not None and every_n_steps < 1:
+            raise ValueError(f"every_n_steps={every_n_steps}: expected at least 1, or null")
+        if every_seconds is not None and every_seconds <= 0:
+            raise ValueError(f"every_seconds={every_seconds}: expected more than 0, or null")
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode={mode}: expected min or max")
+        self.every_n_steps = every_n_steps
+        self.every_seconds = every_seconds
+        self.monitor = monitor
+        self.sign = 1 if mode == "min" else -1
+        self.folder: Path | None = None
+        self.best = math.inf
+        self.saved_step = -1
+        self.saved_at = 0.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Finds the folder: `checkpoints/` in the run directory."""
+        self.folder = Path(trainer.default_root_dir) / "checkpoints"
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes a first checkpoint, so that a run can be resumed from its first second, and a full disk shows now."""
+        if trainer.global_step == 0:
+            self.save_last(trainer)
+        self.saved_at = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Writes `last.ckpt` where it is due; an epoch's last batch leaves it to the epoch's end."""
+        step = trainer.global_step
+        if trainer.is_last_batch or step == self.saved_step or accumulating(trainer):
+            return
+        by_steps = self.every_n_steps is not None and step % self.every_n_steps == 0
+        by_time = self.every_seconds is not None and time.monotonic() - self.saved_at >= self.every_seconds
+        if trainer.should_stop or by_steps or by_time:
+            self.save_last(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes `best.ckpt` where the monitored metric is the best so far."""
+        value = trainer.callback_metrics.get(self.monitor)
+        if trainer.state.fn != "fit" or value is None or not math.isfinite(value):
+            return
+        if self.sign * float(value) < self.best:
+            self.best = self.sign * float(value)
+            self._save(trainer, BEST)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes `last.ckpt`, unless training stopped inside the epoch, which is written then."""
+        if trainer.is_last_batch:
+            self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Writes `last.ckpt`, keeping the one there was as `previous.ckpt`."""
+        assert self.folder is not None
+        last = self.folder / LAST
+        if last.exists() and trainer.is_global_zero:
+            # A hard link and a rename: at no moment is there no `last.ckpt`.
+            beside = self.folder / f".{PREVIOUS}.{os.getpid()}"
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+                os.link(last, beside)
+                os.replace(beside, self.folder / PREVIOUS)
+        self._save(trainer, LAST)
+        self.saved_step, self.saved_at = trainer.global_step, time.monotonic()
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        assert self.folder is not None
+        if isinstance(trainer.lightning_module, Task):
+            trainer.lightning_module.assert_finite()
+        trainer.save_checkpoint(self.folder / name)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the best value back."""
+        self.best = state_dict["best"]
+
+
+def accumulating(trainer: Trainer) -> bool:
+    """Whether gradients of an unfinished update are held, which a checkpoint does not keep."""
+    return trainer.fit_loop._should_accumulate()

@@ -1,0 +1,71 @@
+"""`metrics.csv`: every reported number, one row a report, readable while training runs."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+
+class CsvMetrics(Logger):
+    """Appends metrics to one CSV file; a new metric adds a column.
+
+    Args:
+        path: The file. An existing one is continued.
+        resumed_step: Rows after this step are dropped: a resumed run writes them again.
+    """
+
+    def __init__(self, path: Path, resumed_step: int | None = None):
+        super().__init__()
+        self.path = path
+        self.columns = ["step"]
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            self.columns = list(rows[0]) if rows else self.columns
+            if resumed_step is not None:
+                rows = [row for row in rows if int(row["step"]) <= resumed_step]
+            self._write(rows)
+
+    @property
+    def name(self) -> str:
+        """The logger's name."""
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        """One file, one version."""
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any) -> None:
+        """Does nothing: `config.yaml` holds them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Appends one row."""
+        values = {name: value for name, value in metrics.items() if name != "epoch"}
+        if not values:
+            return
+        row = {"step": step or 0, **values}
+        new = [name for name in row if name not in self.columns]
+        if new:
+            rows = self._read()
+            self.columns += new
+            self._write([*rows, row])
+            return
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+    def _read(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(rows)

@@ -1,0 +1,70 @@
+"""SIGINT and SIGTERM: finish the update, write a checkpoint, leave."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from seqmodels.callbacks.checkpoints import Checkpoints, accumulating
+from seqmodels.callbacks.lookup import find_callback
+
+
+class Interrupted(BaseException):
+    """A signal ended training; a resumable checkpoint was written. A sweep ends with it, so it is no `Exception`.
+
+    Args:
+        signum: The signal.
+    """
+
+    def __init__(self, signum: int):
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class Interruption(Callback):
+    """Turns SIGINT and SIGTERM into a checkpoint and an `Interrupted`; a second SIGINT stops at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.replaced: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the signals over."""
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            self.replaced[signum] = signal.signal(signum, self._receive)
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        if self.received is not None and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = signum
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Leaves after this update; an epoch's last batch leaves it to the epoch's end."""
+        if self.received is not None and not trainer.is_last_batch and not accumulating(trainer):
+            self._leave(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves between two epochs."""
+        if self.received is not None:
+            self._leave(trainer)
+
+    def _leave(self, trainer: Trainer) -> None:
+        assert self.received is not None
+        checkpoints = find_callback(trainer, Checkpoints)
+        if checkpoints is not None and checkpoints.saved_step != trainer.global_step:
+            checkpoints.save_last(trainer)
+        raise Interrupted(self.received)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        while self.replaced:
+            signum, handler = self.replaced.popitem()
+            signal.signal(signum, handler)

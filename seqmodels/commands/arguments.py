@@ -1,0 +1,53 @@
+"""`key=value` arguments of the commands that take no configuration, held against a function's signature."""
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from seqmodels.building import describe_type, unknown_key
+from seqmodels.errors import UserError
+
+
+def parse(function: Callable[..., Any], arguments: list[str]) -> dict[str, Any]:
+    """Turns `key=value` into a function's arguments, by its annotations; text is taken as it stands.
+
+    Raises:
+        UserError: For anything that is no `key=value`, an unknown key, or a value of the wrong type.
+
+    Example:
+        >>> def command(prompt: str = "", length: int = 10, top_k: int | None = None): ...
+        >>> parse(command, ["prompt=a = b", "length=20", "top_k=null"])
+        {'prompt': 'a = b', 'length': 20, 'top_k': None}
+    """
+    hints = typing.get_type_hints(function)
+    names = [name for name in inspect.signature(function).parameters]
+    values: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals:
+            raise UserError(f"{argument}: expected key=value; keys: {', '.join(names)}")
+        if key not in names:
+            raise UserError(unknown_key("", key, text, names))
+        hint = hints[key]
+        if text in ("null", "None") and type(None) in typing.get_args(hint):
+            values[key] = None
+            continue
+        try:
+            values[key] = TypeAdapter(hint).validate_python(text)
+        except ValidationError as error:
+            raise UserError(f"{key}={text}: expected {describe_type(hint)}") from error
+    return values
+
+
+def print_help(function: Callable[..., Any], command: str) -> None:
+    """Prints a command's keys with their defaults and meanings, from its signature and docstring."""
+    documentation = inspect.getdoc(function) or ""
+    print(
+        f"usage: seqmodels {command} [key=value ...]\n\n{documentation.partition('Raises:')[0].rstrip()}\n\nDefaults:"
+    )
+    for name, parameter in inspect.signature(function).parameters.items():
+        default = "required" if parameter.default is parameter.empty else parameter.default
+        print(f"    {name}={'null' if default is None else default}")

@@ -1,0 +1,56 @@
+"""Where the configuration files are, and what can be chosen from them."""
+
+from pathlib import Path
+from typing import Any
+
+import seqmodels
+
+_PACKAGE = Path(seqmodels.__file__).parent
+CONFIG_DIR = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
+
+
+def options(group: str) -> list[str]:
+    """Lists the names a configuration group offers."""
+    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+
+
+def description(group: str, name: str) -> str:
+    """Returns a configuration file's first comment."""
+    lines = (CONFIG_DIR / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    comments = [line.lstrip("# ").rstrip() for line in lines if line.startswith("#") and "@package" not in line]
+    return comments[0] if comments else ""
+
+
+def compose(overrides: list[str] | None = None) -> dict[str, Any]:
+    """Composes the training configuration to plain values.
+
+    Args:
+        overrides: As on the command line, such as `["cell=gru", "seed=2"]`.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        composed = hydra_compose("train", overrides=overrides or [])
+    return to_plain(OmegaConf.to_container(composed, resolve=True, throw_on_missing=True))
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """Drops what only the command line needs."""
+    return {key: value for key, value in config.items() if key not in ("resume", "experiment")}
+
+
+def valid_keys(path: str) -> list[str]:
+    """Lists the keys under a dotted path of the default configuration; empty where there is no such mapping."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import DictConfig, OmegaConf
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        node = hydra_compose("train")
+    if path:
+        node = OmegaConf.select(node, path)
+    return [str(key) for key in node] if isinstance(node, DictConfig) else []

@@ -1,0 +1,70 @@
+"""What a failure says to the user: one line that names the key, the value and what would be valid."""
+
+import re
+from collections.abc import Iterator
+
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from seqmodels.building import unknown_key
+from seqmodels.callbacks import Interrupted
+from seqmodels.commands.composing import options, valid_keys
+from seqmodels.errors import UserError
+
+
+def signal_of(error: BaseException) -> int | None:
+    """Returns the signal behind a failure, if a signal it was."""
+    return next((cause.signum for cause in _causes(error) if isinstance(cause, Interrupted)), None)
+
+
+def explain(error: BaseException) -> str | None:
+    """Returns the one line for a user's mistake; `None` for a fault of the program."""
+    for cause in _causes(error):
+        if isinstance(cause, UserError):
+            return _one_line(cause)
+    if isinstance(error, OverrideParseException):
+        return _grammar(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _configuration(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{error.strerror} (errno {error.errno})"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _configuration(error: BaseException) -> str:
+    """Rewords what Hydra says of a command line in the words of this program."""
+    text = "\n".join(str(cause) for cause in _causes(error))
+    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, name = match.groups()
+        return f"{group}={name}: unknown; choose one of {', '.join(options(group))}"
+    if match := re.search(r"Could not override '([^']+)'", text):
+        full = match.group(1)
+        value = re.search(re.escape(full) + r"=(\S+)", text)
+        parent, _, key = full.rpartition(".")
+        if not valid_keys(parent) and parent:
+            parent, _, key = parent.rpartition(".")
+        return unknown_key(parent, key, value.group(1) if value else "...", valid_keys(parent))
+    if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
+        return f"+{match.group(1)}: is set already; leave out the +"
+    return _one_line(error)
+
+
+def _grammar(error: OverrideParseException) -> str:
+    if "=" not in error.override:
+        return f"{error.override}: expected key=value"
+    key, _, value = error.override.partition("=")
+    return f"{error.override}: cannot be read; a value with special characters stands in quotes: '{key}=\"{value}\"'"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,64 @@
+"""`seqmodels generate [run=RUN] [prompt=...]`: text from a trained run, shown as it is made."""
+
+import sys
+from collections.abc import Iterator
+
+from seqmodels.commands.arguments import parse, print_help
+
+
+def main(arguments: list[str]) -> None:
+    """Parses the keys and prints the text."""
+    if {"-h", "--help"} & set(arguments):
+        return print_help(generate, "generate")
+    for piece in generate(**parse(generate, arguments)):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+def generate(
+    run: str = "latest",
+    prompt: str | None = None,
+    length: int = 400,
+    temperature: float = 0.8,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    num_samples: int = 1,
+    seed: int | None = None,
+) -> Iterator[str]:
+    """Writes text with a trained run.
+
+    Args:
+        run: A run directory, a checkpoint file in one, or `latest`.
+        prompt: What the text begins with; a new line where left out.
+        length: Tokens to write at most.
+        temperature: Below 1 more likely tokens, above 1 more surprising ones, 0 always the likeliest.
+        top_k: Draws from the k likeliest tokens alone.
+        top_p: Draws from the likeliest tokens that together hold this probability.
+        num_samples: How many texts.
+        seed: Repeats the same text.
+
+    Raises:
+        UserError: For a value out of range, or a prompt the vocabulary cannot spell.
+    """
+    from seqmodels.decoding import Sampling
+    from seqmodels.errors import UserError
+    from seqmodels.runs import load_model, load_run, text_writer
+
+    if num_samples < 1:
+        raise UserError(f"num_samples={num_samples}: expected at least 1")
+    if length < 1:
+        raise UserError(f"length={length}: expected at least 1")
+    try:
+        sampling = Sampling(temperature, top_k, top_p)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    loaded = load_run(run)
+    writer = text_writer(load_model(loaded), loaded.spec)
+    shown = writer.default_prompt() if prompt is None else prompt
+    if num_samples == 1:
+        yield shown.lstrip("\n")
+        yield from writer.stream(shown, length, sampling, seed)
+        return
+    for number, text in enumerate(writer.write(shown, length, sampling, num_samples, seed), 1):
+        yield f"--- sample {number} ---\n{shown.lstrip()}{text}\n"

@@ -1,0 +1,32 @@
+"""`seqmodels list [models|data|cells|experiments]`: what configuration can choose from, a line each."""
+
+from seqmodels.commands.composing import CONFIG_DIR, description, options
+from seqmodels.errors import UserError
+
+PLURALS = {
+    "models": "model",
+    "data": "data",
+    "cells": "cell",
+    "experiments": "experiment",
+    "tokenizers": "tokenizer",
+    "optimizers": "optimizer",
+    "schedulers": "scheduler",
+    "trainers": "trainer",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Prints one kind, or all."""
+    if {"-h", "--help"} & set(arguments):
+        print(f"usage: seqmodels list [{'|'.join(PLURALS)}]")
+        return
+    unknown = [argument for argument in arguments if argument not in PLURALS]
+    if unknown:
+        raise UserError(f"{unknown[0]}: nothing to list by that name; valid: {', '.join(PLURALS)}")
+    for plural in arguments or PLURALS:
+        group = PLURALS[plural]
+        if not (CONFIG_DIR / group).is_dir():
+            continue
+        print(f"{plural} ({group}=...)")
+        for name in options(group):
+            print(f"  {name:<24} {description(group, name)}")

@@ -1,0 +1,126 @@
+"""Loaders that continue exactly where a checkpoint left them."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from seqmodels.errors import UserError
+
+
+class Order(Protocol):
+    """Which batches an epoch has, and in which order: a pure function of the epoch (and of a seed of its own)."""
+
+    def __len__(self) -> int:
+        """Returns the number of batches, the same in every epoch."""
+
+    def keys(self, epoch: int, start: int) -> Iterator[Any]:
+        """Yields what the dataset is indexed with, for each batch of `epoch` from number `start` on."""
+
+
+class InOrder:
+    """Batches 0, 1, 2, ... in every epoch."""
+
+    def __init__(self, num_batches: int):
+        self.num_batches = num_batches
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def keys(self, epoch: int, start: int) -> Iterator[int]:
+        """Yields `start` to the last number."""
+        return iter(range(start, self.num_batches))
+
+
+class _Place(Sampler[Any]):
+    """Yields an order's keys from a place that can be set."""
+
+    def __init__(self, order: Order):
+        self.order = order
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.order.keys(self.epoch, self.start)
+
+
+class ResumableLoader(DataLoader):
+    """Loads whole batches and knows its place, so that training resumed within an epoch sees exactly what comes next.
+
+    The place belongs to the loader: a new iteration goes on after the last batch that was handed out, and begins the
+    next epoch once all batches of one were. Batches that workers prepared ahead do not count. The generators of Python,
+    NumPy and torch are not touched.
+
+    Args:
+        dataset: Its items, indexed by the keys of `order`, are whole batches.
+        order: Which keys, in which order, in each epoch.
+        num_workers: Processes that prepare batches ahead; 0 prepares them in this one.
+
+    Example:
+        >>> dataset = torch.arange(4)
+        >>> loader = ResumableLoader(dataset, InOrder(4))
+        >>> batches = iter(loader)
+        >>> int(next(batches)), int(next(batches)), loader.state_dict()
+        (0, 1, {'epoch': 0, 'batches': 2, 'batches_per_epoch': 4})
+        >>> resumed = ResumableLoader(dataset, InOrder(4))
+        >>> resumed.load_state_dict(loader.state_dict())
+        >>> [int(batch) for batch in resumed]
+        [2, 3]
+    """
+
+    def __init__(self, dataset: Dataset, order: Order, num_workers: int = 0):
+        self.place = _Place(order)
+        super().__init__(
+            dataset,
+            batch_size=None,
+            sampler=self.place,
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),
+        )
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        epoch, handed_out = self.place.epoch, self.place.start
+        for batch in super().__iter__():
+            handed_out += 1
+            is_last = handed_out == len(self)
+            # Set before the batch is handed out: whoever counts batches asks for no more once it has the last.
+            self.place.epoch, self.place.start = (epoch + 1, 0) if is_last else (epoch, handed_out)
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Returns the place: the epoch, and how many of its batches were handed out."""
+        return {"epoch": self.place.epoch, "batches": self.place.start, "batches_per_epoch": len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Moves to the place that `state_dict` gave.
+
+        Raises:
+            UserError: Where the place is from other data or other batches.
+        """
+        if state["batches_per_epoch"] != len(self):
+            raise UserError(
+                f"the checkpoint's epoch has {state['batches_per_epoch']} batches and this data makes {len(self)}: "
+                "a run resumes only with the same data, data.batch_size and tbptt"
+            )
+        self.place.epoch, self.place.start = state["epoch"], state["batches"]
+
+
+def evaluation_loader(dataset: Dataset, order: Order, num_workers: int = 0) -> DataLoader:
+    """Returns a loader that begins at the first batch, in the order of epoch 0, whenever it is iterated."""
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=_Place(order),
+        num_workers=num_workers,
+        collate_fn=_as_it_is,
+        generator=torch.Generator(),
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

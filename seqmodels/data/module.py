@@ -1,0 +1,121 @@
+"""What all data modules share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from seqmodels.data.loader import Order, ResumableLoader, evaluation_loader
+from seqmodels.errors import UserError
+
+
+class Batches(NamedTuple):
+    """A dataset of whole batches, and the order that they come in."""
+
+    dataset: Dataset
+    order: Order
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Data that is ready.
+
+    Attributes:
+        spec: What a model has to know of the data, plain JSON.
+        training: Makes the batches to train on.
+        evaluation: Makes the batches to measure on, of each split that exists: "train", "val" and "test".
+    """
+
+    spec: dict[str, Any]
+    training: Callable[[], Batches]
+    evaluation: dict[str, Callable[[], Batches]]
+
+
+class DataModule(LightningDataModule, ABC):
+    """Data for Lightning, from users' files; a subclass gives `load`.
+
+    Nothing is read before `prepare_data` or `setup`.
+
+    Args:
+        num_workers: Processes that prepare batches ahead; 0 prepares them between updates.
+
+    Raises:
+        UserError: Where it is negative.
+    """
+
+    def __init__(self, num_workers: int = 0):
+        super().__init__()
+        if num_workers < 0:
+            raise UserError(f"data.num_workers={num_workers}: expected an integer of at least 0")
+        self.num_workers = num_workers
+        self._loaded: Loaded | None = None
+
+    @abstractmethod
+    def load(self) -> Loaded:
+        """Reads the data."""
+
+    def prepare_data(self) -> None:
+        """Loads once, in one process, so that others find downloads and encoded arrays in the cache."""
+        if self._loaded is None:
+            self._loaded = self.load()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Loads the data and, but for a stage that only evaluates, checks that it can be trained on. Done once.
+
+        Raises:
+            UserError: Where files or settings do not fit.
+        """
+        self.prepare_data()
+        if stage in (None, "fit"):
+            self._ready.training()
+
+    @property
+    def _ready(self) -> Loaded:
+        if self._loaded is None:
+            raise RuntimeError("call setup() first")
+        return self._loaded
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What a model has to know of the data, plain JSON; there after `setup`."""
+        return self._ready.spec
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Which of "train", "val" and "test" exist; there after `setup`."""
+        return tuple(self._ready.evaluation)
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Returns a loader at the beginning of epoch 0, that can be moved by `load_state_dict`."""
+        return ResumableLoader(*self._ready.training(), num_workers=self.num_workers)
+
+    def val_dataloader(self) -> DataLoader | list[DataLoader]:
+        """Returns the validation loader; an empty list, which is none to Lightning, where there is no such part."""
+        return self.evaluation_dataloader("val") if "val" in self.splits else []
+
+    def test_dataloader(self) -> DataLoader:
+        """Returns the test loader.
+
+        Raises:
+            UserError: Where there is no such part.
+        """
+        return self.evaluation_dataloader("test")
+
+    def evaluation_dataloader(self, split: str) -> DataLoader:
+        """Returns a loader to measure on: all of a split once, in the same order each time.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Raises:
+            UserError: Where there is no such part.
+        """
+        if split not in self.splits:
+            there_are = ", ".join(self.splits)
+            raise UserError(
+                f"split={split}: this run has no {split} part (data.{split}_fraction=0); there are: {there_are}"
+            )
+        return evaluation_loader(*self._ready.evaluation[split](), num_workers=self.num_workers)

@@ -1,0 +1,91 @@
+"""Words as tokens."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from seqmodels.data.tokenizers.base import Tokenizer, check_at_least, first_of_each
+
+_TOKEN = re.compile(r"\w+|[^\w\s]|\n")
+_NO_SPACE_BEFORE = frozenset(".,;:!?)]}%\n")
+_NO_SPACE_AFTER = frozenset("([{\n")
+
+
+class WordTokenizer(Tokenizer):
+    """Words, punctuation marks and line ends as tokens, the most frequent first; id 0 is `<unk>`.
+
+    It does not keep everything: spaces are dropped, and decoding puts one between tokens but for those before closing
+    and after opening punctuation and around line ends.
+
+    Args:
+        min_count: Tokens that are rarer in the training text become `<unk>`.
+
+    Example:
+        >>> tokenizer = WordTokenizer()
+        >>> tokenizer.fit(["Yes, yes."])
+        >>> tokenizer.decode(tokenizer.encode("yes ,  Yes . No ."))
+        'yes, Yes. <unk>.'
+    """
+
+    kind = "word"
+    unknown_id = 0
+
+    def __init__(self, min_count: int = 1):
+        super().__init__()
+        check_at_least("tokenizer.min_count", min_count, 1)
+        self.min_count = min_count
+        self.words: list[str] | None = None
+        self._ids: dict[str, int] = {}
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the vocabulary is known."""
+        return self.words is not None
+
+    @property
+    def _num_text_tokens(self) -> int:
+        return 1 + len(self.words or ())
+
+    def fit(self, chunks: Iterable[str]) -> None:
+        """Takes the words of the training text."""
+        counts: Counter[str] = Counter()
+        for chunk in chunks:
+            counts.update(_TOKEN.findall(chunk))
+        frequent = [word for word, count in counts.items() if count >= self.min_count]
+        self._set(sorted(frequent, key=lambda word: (-counts[word], word)))
+
+    def _set(self, words: list[str]) -> None:
+        self.words = words
+        self._ids = {word: index for index, word in enumerate(words, start=1)}
+
+    def encode(self, text: str) -> np.ndarray:
+        """Returns the id of each word, mark and line end."""
+        return np.array([self._ids.get(word, 0) for word in _TOKEN.findall(text)], np.uint32)
+
+    def _decode_text(self, ids: list[int]) -> str:
+        vocabulary = ["<unk>", *(self.words or ())]
+        pieces: list[str] = []
+        for word in (vocabulary[token] for token in ids):
+            if pieces and word not in _NO_SPACE_BEFORE and pieces[-1] not in _NO_SPACE_AFTER:
+                pieces.append(" ")
+            pieces.append(word)
+        return "".join(pieces)
+
+    def unknown(self, text: str) -> list[str]:
+        """Returns the words that the vocabulary lacks."""
+        return first_of_each([word for word in _TOKEN.findall(text) if word not in self._ids])
+
+    def to_spec(self) -> dict[str, Any]:
+        """Returns plain JSON."""
+        return {"kind": self.kind, "min_count": self.min_count, "special": self.special_tokens, "words": self.words}
+
+    @classmethod
+    def from_spec(cls, spec: dict[str, Any]) -> "WordTokenizer":
+        """Rebuilds what `to_spec` described."""
+        tokenizer = cls(spec["min_count"])
+        if spec["words"] is not None:
+            tokenizer._set(list(spec["words"]))
+        return tokenizer

@@ -1,0 +1,97 @@
+"""Text out of a language model: a prompt in, characters out as they are made."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from seqmodels.data import IncrementalDecoder, Tokenizer
+from seqmodels.decoding.sampling import Sampling, generate
+from seqmodels.errors import UserError
+
+
+class TextWriter:
+    """Writes text with a language model and its tokenizer.
+
+    Args:
+        model: The language model; it is put into evaluation mode while it writes.
+        tokenizer: Turns text into ids and back.
+        start: Id that begins a sequence, for models of separate lines.
+        stop: Id that ends one.
+        forbidden: Ids that are never written, such as the one for unknown tokens.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Tokenizer,
+        start: int | None = None,
+        stop: int | None = None,
+        forbidden: list[int] | None = None,
+    ):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.start = start
+        self.stop = stop
+        self.forbidden = forbidden or []
+
+    def stream(self, prompt: str | None, length: int, sampling: Sampling, seed: int | None = None) -> Iterator[str]:
+        """Yields pieces of one text as they are made; a character that spans tokens comes when it is whole."""
+        decoder = IncrementalDecoder(self.tokenizer)
+        for (token,) in self._steps(prompt, length, 1, sampling, seed):
+            if token != self.stop:
+                yield decoder.push(token)
+        yield decoder.flush()
+
+    def write(
+        self, prompt: str | None, length: int, sampling: Sampling, num_samples: int = 1, seed: int | None = None
+    ) -> list[str]:
+        """Returns several continuations of one prompt, made side by side in one batch; each ends before its stop id."""
+        steps = list(self._steps(prompt, length, num_samples, sampling, seed))
+        rows = zip(*steps, strict=True) if steps else [()] * num_samples
+        return [self.tokenizer.decode(token for token in row if token != self.stop) for row in rows]
+
+    def default_prompt(self) -> str:
+        """What to begin with where nothing is given: a new sequence, or a new line, or whatever there is."""
+        if self.start is not None:
+            return ""
+        for text in ("\n", " "):
+            if not self.tokenizer.unknown(text):
+                return text
+        return self.tokenizer.decode([next(i for i in range(self.tokenizer.vocab_size) if i not in self.forbidden)])
+
+    def encode_prompt(self, prompt: str | None) -> list[int]:
+        """Returns the ids of a prompt.
+
+        Raises:
+            UserError: Where the vocabulary lacks a part of it, or it is empty and no id starts a sequence.
+        """
+        prompt = self.default_prompt() if prompt is None else prompt
+        unknown = self.tokenizer.unknown(prompt)
+        if unknown:
+            listed = ", ".join(repr(part) for part in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
+            raise UserError(f"prompt={prompt!r}: the vocabulary of this run lacks {listed}")
+        ids = [int(i) for i in self.tokenizer.encode(prompt)]
+        if self.start is not None:
+            ids = [self.start, *ids]
+        if not ids:
+            raise UserError("prompt='': expected at least one character to start from")
+        return ids
+
+    def _steps(
+        self, prompt: str | None, length: int, num_samples: int, sampling: Sampling, seed: int | None
+    ) -> Iterator[list[int]]:
+        """Yields, step by step, the next id of each row."""
+        device = next(self.model.parameters()).device
+        ids = torch.tensor([self.encode_prompt(prompt)] * num_samples, device=device)
+        generator = torch.Generator()
+        generator.manual_seed(seed) if seed is not None else generator.seed()
+        allowed = replace(sampling, forbidden=[*sampling.forbidden, *self.forbidden])
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            for step in generate(self.model, ids, length, allowed, self.stop, generator):
+                yield step.tolist()
+        finally:
+            self.model.train(was_training)

@@ -1,0 +1,91 @@
+"""How the loop over time runs, never what it computes.
+
+A kernel is a module (or any object) with the three functions of `Kernel`. To add one, write it and name it in
+`_KERNELS`, the fastest first; the tests hold every kernel to `reference`.
+"""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from seqmodels.nn.cells import Cell
+from seqmodels.nn.kernels import aten, reference
+from seqmodels.nn.state import State
+
+__all__ = ["Kernel", "backends", "check_name", "select"]
+
+
+class Kernel(Protocol):
+    """What a kernel must offer."""
+
+    def available(self) -> bool:
+        """Tells whether this machine can run it at all."""
+
+    def misfit(self, cell: Cell, like: Tensor) -> str | None:
+        """Tells why it cannot run a cell on tensors like this one (device and dtype), or None when it can."""
+
+    def run(
+        self, cell: Cell, projected: Tensor, state: State, batch_sizes: list[int] | None = None
+    ) -> tuple[Tensor, State]:
+        """Runs one cell over all steps, forward in time.
+
+        Args:
+            cell: The cell.
+            projected: `cell.project` of the inputs, (time, batch, anything).
+            state: The state before the first step, each (batch, hidden_size).
+            batch_sizes: Rows still running at each step, never growing, as in a `PackedSequence`; all if None.
+
+        Returns:
+            The outputs (time, batch, hidden_size), zero where a row has ended, and each row's state after its last
+            step, all in the dtype of `state`.
+        """
+
+
+_KERNELS: dict[str, Kernel] = {"aten": aten, "reference": reference}
+
+
+def backends() -> tuple[str, ...]:
+    """Names the kernels this machine can run, the fastest first.
+
+    Returns:
+        Names that `Recurrent(..., backend=)` takes beside "auto".
+
+    Example:
+        >>> backends()
+        ('aten', 'reference')
+    """
+    return tuple(name for name, kernel in _KERNELS.items() if kernel.available())
+
+
+def check_name(backend: str) -> None:
+    """Refuses a backend that this machine does not have.
+
+    Raises:
+        ValueError: With the names that are valid.
+    """
+    if backend != "auto" and backend not in backends():
+        raise ValueError(f"backend: expected one of auto, {', '.join(backends())}, got {backend!r}")
+
+
+def select(backend: str, cell: Cell, like: Tensor) -> Kernel:
+    """Picks the kernel for a cell.
+
+    Args:
+        backend: "auto" for the fastest that fits, or a name of `backends()`.
+        cell: The cell.
+        like: A tensor on the device and in the dtype of the loop.
+
+    Returns:
+        The kernel.
+
+    Raises:
+        ValueError: The name is unknown, or that kernel does not fit; lists those that do.
+    """
+    check_name(backend)
+    if backend != "auto" and _KERNELS[backend].misfit(cell, like) is None:
+        return _KERNELS[backend]
+    fitting = [name for name in backends() if _KERNELS[name].misfit(cell, like) is None]
+    if backend == "auto":
+        return _KERNELS[fitting[0]]
+    reason = _KERNELS[backend].misfit(cell, like)
+    raise ValueError(f"backend: {backend!r} does not fit: {reason}; expected one of auto, {', '.join(fitting)}")

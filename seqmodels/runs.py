@@ -1,0 +1,282 @@
+"""A run directory: what is written into it, and what rebuilds everything from it alone."""
+
+import itertools
+import json
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from seqmodels.building import build
+from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
+from seqmodels.data import tokenizer_from_spec
+from seqmodels.decoding import TextWriter
+from seqmodels.errors import UserError
+
+CONFIG, SPEC, RESULTS, METRICS = "config.yaml", "spec.json", "results.json", "metrics.csv"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run, rebuilt from its directory.
+
+    Args:
+        path: The run directory.
+        config: Its configuration, plain.
+        spec: What its model knows of the data.
+        checkpoint: The loaded checkpoint.
+        checkpoint_path: Where that came from.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    spec: dict[str, Any]
+    checkpoint: dict[str, Any]
+    checkpoint_path: Path
+
+
+def create(config: Mapping[str, Any], spec: Mapping[str, Any], job: int | None = None) -> Path:
+    """Makes `<output_dir>/<name>/<date>_<time>[_<job>]` with `config.yaml` and `spec.json`, and lets `latest` name it.
+
+    Args:
+        config: The configuration.
+        spec: What the model knows of the data.
+        job: The number of the job in a sweep.
+
+    Raises:
+        UserError: Where it cannot be made.
+    """
+    output_dir = Path(config["output_dir"])
+    moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        run = _claim(output_dir / config["name"], moment if job is None else f"{moment}_{job}")
+        write_config(run, config)
+        write_json(run / SPEC, spec)
+        _point_latest(run, output_dir)
+    except OSError as error:
+        raise UserError(f"output_dir={output_dir}: cannot make a run directory there: {error.strerror}") from error
+    return run.resolve()
+
+
+def _claim(folder: Path, name: str) -> Path:
+    """Makes a folder that was not there; with a number behind its name, where a run of the same second has taken it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        run = folder / (name if number == 1 else f"{name}-{number}")
+        try:
+            run.mkdir()
+            return run
+        except FileExistsError:
+            continue
+    raise AssertionError("itertools.count ends never")
+
+
+def _point_latest(run: Path, output_dir: Path) -> None:
+    """Lets `latest` in the output folder name a run; the link is swapped in one step."""
+    beside = output_dir / f".latest.{os.getpid()}"
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(os.path.relpath(run, output_dir), target_is_directory=True)
+    os.replace(beside, output_dir / "latest")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def write_config(run: Path, config: Mapping[str, Any]) -> None:
+    """Writes `config.yaml`."""
+    write_text(run / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes `spec.json` or `results.json`."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def shown(path: Path) -> str:
+    """Returns a path as a user would type it: from the working folder, where it lies below that."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def find_run(name: str, key: str = "run") -> tuple[Path, Path | None]:
+    """Finds a run by what a user types.
+
+    Args:
+        name: A run directory, a checkpoint file in one, or `latest` for the newest under `outputs/`.
+        key: The key it was given by, for messages.
+
+    Returns:
+        The run directory, and the checkpoint file where one was named.
+
+    Raises:
+        UserError: Where there is none.
+    """
+    path = Path("outputs", "latest") if name == "latest" else Path(name)
+    if name == "latest" and not path.exists():
+        raise UserError(f"{key}=latest: there is no run under {Path('outputs').resolve()}; train one: seqmodels train")
+    if path.is_file() and path.suffix == ".ckpt":
+        return path.parent.parent.resolve(), path.resolve()
+    if not path.is_dir():
+        raise UserError(f"{key}={name}: no such run directory, checkpoint file or `latest`")
+    if not (path / CONFIG).is_file():
+        raise UserError(f"{key}={name}: not a run directory, it has no {CONFIG}")
+    return path.resolve(), None
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """Reads `config.yaml` as plain values; nothing in it is executed or interpolated.
+
+    Raises:
+        UserError: Where it cannot be read.
+    """
+    path = run / CONFIG
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: expected a mapping, got {type(config).__name__}")
+    return config
+
+
+def read_spec(run: Path) -> dict[str, Any]:
+    """Reads `spec.json`.
+
+    Raises:
+        UserError: Where it cannot be read.
+    """
+    path = run / SPEC
+    try:
+        spec = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(spec, dict):
+        raise UserError(f"{path}: expected a mapping, got {type(spec).__name__}")
+    return spec
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Loads a checkpoint after checking that it is whole. Nothing in it is executed.
+
+    Raises:
+        UserError: Where it is missing, cut short or damaged, or holds anything but plain values and tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise UserError(f"{path}: damaged (checksum of {damaged} does not match)")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such checkpoint") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: refused: it holds code or objects other than plain values and tensors") from error
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: damaged or cut short, not a whole checkpoint") from error
+
+
+def load_first(run: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], Path]:
+    """Loads the first of several checkpoints that is whole, and says on stderr which were passed over.
+
+    Raises:
+        UserError: Where there is none.
+    """
+    folder = run / "checkpoints"
+    present = [folder / name for name in names if (folder / name).is_file()]
+    if not present:
+        raise UserError(f"{run}: the run has no checkpoint ({', '.join(names)}) in {folder.name}/")
+    for path in present:
+        try:
+            return load_checkpoint(path), path
+        except UserError as error:
+            last_error = error
+            if path != present[-1]:
+                print(f"warning: {error}; taking the one before", file=sys.stderr)
+    raise last_error
+
+
+def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
+    """Reads a run directory.
+
+    Args:
+        name: What `find_run` takes.
+        key: The key it was given by, for messages.
+        to_resume: Prefers the last checkpoint; the best one otherwise.
+
+    Raises:
+        UserError: Where something is missing or damaged.
+    """
+    path, checkpoint_path = find_run(name, key)
+    config, spec = read_config(path), read_spec(path)
+    if checkpoint_path is not None:
+        checkpoint = load_checkpoint(checkpoint_path)
+    else:
+        order = (LAST, PREVIOUS, BEST) if to_resume else (BEST, LAST, PREVIOUS)
+        checkpoint, checkpoint_path = load_first(path, order)
+    return Run(path, config, spec, checkpoint, checkpoint_path)
+
+
+def build_model(config: Mapping[str, Any], spec: Mapping[str, Any]) -> nn.Module:
+    """Builds the model of a configuration; sizes that it leaves open come from the spec of the data."""
+    sizes = {key: value for key, value in spec.items() if isinstance(value, int)}
+    return build(config.get("model"), "model", **sizes)
+
+
+def load_model(run: Run) -> nn.Module:
+    """Builds a run's model with its trained weights, in evaluation mode.
+
+    Raises:
+        UserError: Where weights and configuration do not fit each other.
+    """
+    model = build_model(run.config, run.spec)
+    load_weights(model, run)
+    return model.eval()
+
+
+def load_weights(model: nn.Module, run: Run) -> None:
+    """Copies the weights of a run's checkpoint into a model.
+
+    Raises:
+        UserError: Where they do not fit.
+    """
+    weights = run.checkpoint.get("state_dict")
+    if not isinstance(weights, dict):
+        raise UserError(f"{run.checkpoint_path}: not a checkpoint of this program, it has no state_dict")
+    own = {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
+    try:
+        model.load_state_dict(own)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise UserError(f"{run.checkpoint_path}: the weights do not fit {run.path / CONFIG}: {first}") from error
+
+
+def writes_text(spec: Mapping[str, Any]) -> bool:
+    """Whether a model for data of this spec writes text."""
+    return spec.get("kind") == "text"
+
+
+def text_writer(model: nn.Module, spec: Mapping[str, Any]) -> TextWriter:
+    """Makes the writer of a language model.
+
+    Raises:
+        UserError: Where the data of the run are not text.
+    """
+    if not writes_text(spec):
+        raise UserError(f"a run over data of kind {spec.get('kind')!r} generates no text")
+    tokenizer = tokenizer_from_spec(spec["tokenizer"])
+    forbidden = [spec[name] for name in ("unk", "bos") if spec.get(name) is not None]
+    return TextWriter(model, tokenizer, spec.get("bos"), spec.get("eos"), forbidden)

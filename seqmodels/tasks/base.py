@@ -1,0 +1,191 @@
+"""What every task shares: the optimizer, the schedule, clipping, running sums, the carried state, finite numbers."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from seqmodels.errors import UserError
+from seqmodels.nn import State, map_state
+from seqmodels.tasks.schedules import Constant, Plateau, Progress, Schedule
+
+
+class TrainingDiverged(UserError):
+    """The loss or the gradient is no longer a finite number."""
+
+
+class RunningMean:
+    """A mean over batches, kept as two tensors on the device so that adding to it never waits for the device."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what was added."""
+        self.total: Tensor | float = 0.0
+        self.count: Tensor | float = 0
+
+    def add(self, mean: Tensor, count: Tensor | int) -> None:
+        """Adds a batch's mean over `count` items."""
+        self.total = self.total + mean.detach().double() * count
+        self.count = self.count + count
+
+    def compute(self) -> float:
+        """Returns the mean over everything added; NaN where that is nothing."""
+        count = float(self.count)
+        return float(self.total) / count if count else float("nan")
+
+
+class Task(LightningModule):
+    """A model, a loss and the way the parameters are updated.
+
+    A subclass gives `training_step` and the evaluation steps. One batch of the training loader is one window of
+    truncated backpropagation and one update (or one part of an accumulated update); the state carried from window to
+    window lives here, and goes into the checkpoint.
+
+    Args:
+        model: What is trained.
+        optimizer: Makes the optimizer from parameter groups, such as `functools.partial(torch.optim.AdamW, lr=3e-3)`.
+            Its weight decay is kept from biases and other vectors.
+        schedule: Factor on the learning rate.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer],
+        schedule: Schedule | None = None,
+    ):
+        super().__init__()
+        self.model = model
+        self.make_optimizer = optimizer
+        self.schedule = schedule or Constant()
+        self.total_steps: int | None = None
+        self.time_fraction = 0.0
+        self.state: State | None = None
+        self.evaluation_state: State | None = None
+        self.train_loss = RunningMean()
+        self.evaluation_loss = RunningMean()
+        self.evaluation_split = "val"
+        self.tokens_seen: Tensor | float = 0
+        self.gradient_norm: Tensor = torch.tensor(0.0)
+
+    def metrics(self, loss: float, split: str) -> dict[str, float]:
+        """Returns what is reported of a mean loss, without the `train/`, `val/` or `test/` before the names."""
+        return {"loss": loss}
+
+    # Optimisation
+
+    def configure_optimizers(self) -> Optimizer:
+        """Makes the optimizer; only matrices decay."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [parameter for parameter in trained if parameter.ndim > 1]},
+            {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = self.make_optimizer([group for group in groups if group["params"]])
+        for group in optimizer.param_groups:
+            group["base_lr"] = group["lr"]
+        return optimizer
+
+    @property
+    def progress(self) -> Progress:
+        """How far training is: by steps where their number is known beforehand, by time otherwise."""
+        fraction = self.global_step / self.total_steps if self.total_steps else self.time_fraction
+        return Progress(self.global_step, self.current_epoch, fraction)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Sets the learning rate of this update."""
+        factor = self.schedule.factor(self.progress)
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Measures the norm of the whole gradient, refuses it where it is not finite, and clips."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
+        by_norm = gradient_clip_val is not None and gradient_clip_algorithm == "norm"
+        limit = gradient_clip_val if by_norm and gradient_clip_val is not None else float("inf")
+        self.gradient_norm = nn.utils.clip_grad_norm_(parameters, limit).detach()
+        # A gradient scaler skips such an update by itself and lowers its scale.
+        if getattr(self.trainer.precision_plugin, "scaler", None) is None:
+            self.check_finite(self.gradient_norm, "gradient norm")
+        if gradient_clip_val is not None and not by_norm:
+            nn.utils.clip_grad_value_(parameters, gradient_clip_val)
+
+    # Finite numbers
+
+    def check_finite(self, value: Tensor, name: str) -> None:
+        """Stops training where a number is not finite; on a GPU only where `assert_finite` asks, without waiting here.
+
+        Raises:
+            TrainingDiverged: With the step, the learning rate and the last gradient norm.
+        """
+        if value.device.type == "cpu" and not bool(torch.isfinite(value)):
+            self._diverged(name, float(value.detach()))
+
+    def assert_finite(self) -> None:
+        """Checks the mean loss since the last report, waiting for the device.
+
+        Raises:
+            TrainingDiverged: With the step, the learning rate and the last gradient norm.
+        """
+        if float(self.train_loss.count) and not torch.isfinite(torch.as_tensor(self.train_loss.total)):
+            self._diverged("loss", self.train_loss.compute())
+
+    def _diverged(self, name: str, value: float) -> None:
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        raise TrainingDiverged(
+            f"the {name} is {value} at step {self.global_step} (learning rate {rate:.3g}, last gradient norm "
+            f"{float(self.gradient_norm):.3g}); the last good checkpoint is kept; try a lower optimizer.lr or "
+            "trainer.gradient_clip_val"
+        )
+
+    # Evaluation: running sums, one report at the end of each part
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts the sums and a state of its own, apart from the one training carries."""
+        self.evaluation_loss.clear()
+        self.evaluation_state = None
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def on_validation_epoch_end(self) -> None:
+        """Reports the part that was measured, and lets a plateau schedule see it."""
+        self._report(self.evaluation_split)
+        if isinstance(self.schedule, Plateau) and self.trainer.training:
+            self.schedule.observe(self.evaluation_loss.compute())
+
+    def on_test_epoch_end(self) -> None:
+        """Reports the test part."""
+        self._report("test")
+
+    def _report(self, split: str) -> None:
+        for name, value in self.metrics(self.evaluation_loss.compute(), split).items():
+            self.log(f"{split}/{name}", value, logger=False)
+        self.evaluation_state = None
+
+    # Checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the carried state, the sums since the last report, and what the schedule remembers."""
+        sums = (self.train_loss.total, self.train_loss.count, self.tokens_seen)
+        checkpoint["running_sums"] = [float(value) for value in sums]
+        checkpoint["carried_state"] = None if self.state is None else map_state(torch.Tensor.cpu, self.state)
+        if isinstance(self.schedule, Plateau):
+            checkpoint["schedule"] = self.schedule.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes all of it back."""
+        self.train_loss.total, self.train_loss.count, self.tokens_seen = checkpoint["running_sums"]
+        state = checkpoint["carried_state"]
+        self.state = None if state is None else tuple(state)
+        if isinstance(self.schedule, Plateau) and "schedule" in checkpoint:
+            self.schedule.load_state_dict(checkpoint["schedule"])

@@ -1,0 +1,152 @@
+"""Lightning's Trainer from our few keys, with the callbacks every run has."""
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from seqmodels.building import call, check_arguments
+from seqmodels.callbacks import AtomicCheckpointIO, Budget, GeneratorStates, Interruption
+from seqmodels.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The keys under `trainer`.
+
+    Args:
+        accelerator: "cpu", "gpu" or "auto".
+        devices: How many, or "auto".
+        strategy: Lightning's name, such as "auto" or "ddp".
+        precision: "32", "bf16-mixed" or "16-mixed".
+        max_epochs: Passes over the training part; `None` for no limit.
+        max_steps: Updates; `None` for no limit.
+        max_seconds: Seconds of training, validation included; `None` for no limit.
+        gradient_clip_val: Largest norm or value of the gradient; `None` clips nothing.
+        gradient_clip_algorithm: "norm" or "value".
+        accumulate_grad_batches: Windows whose gradients are averaged for one update.
+        val_check_interval: Training windows from one validation to the next; `None` for the end of each epoch.
+        limit_train_batches: Training windows an epoch at most.
+        limit_val_batches: Validation windows at most.
+        deterministic: Refuses algorithms that do not repeat to the bit.
+    """
+
+    accelerator: Literal["cpu", "gpu", "auto"] = "auto"
+    devices: int | Literal["auto"] = "auto"
+    strategy: str = "auto"
+    precision: Literal["32", "bf16-mixed", "16-mixed", 32] = "32"
+    max_epochs: int | None = None
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    gradient_clip_val: float | None = None
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm"
+    accumulate_grad_batches: int = 1
+    val_check_interval: int | None = None
+    limit_train_batches: int | None = None
+    limit_val_batches: int | None = None
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("devices", "max_epochs", "max_steps", "accumulate_grad_batches", "val_check_interval"):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"{name}={value}: expected at least 1")
+        for name in ("max_seconds", "gradient_clip_val", "limit_train_batches", "limit_val_batches"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name}={value}: expected more than 0, or null")
+        if self.max_epochs is None and self.max_steps is None and self.max_seconds is None:
+            raise ValueError("max_epochs=null: set max_epochs, max_steps or max_seconds, or training has no end")
+
+    def total_steps(self, windows_per_epoch: int) -> int | None:
+        """Returns the updates of the whole run; `None` where time alone ends it."""
+        windows = min(windows_per_epoch, self.limit_train_batches or windows_per_epoch)
+        limits = []
+        if self.max_epochs is not None:
+            limits.append(self.max_epochs * math.ceil(windows / self.accumulate_grad_batches))
+        if self.max_steps is not None:
+            limits.append(self.max_steps)
+        return min(limits) if limits else None
+
+
+def read_settings(config: Mapping[str, Any]) -> TrainerSettings:
+    """Checks the keys under `trainer`.
+
+    Raises:
+        UserError: For an unknown key, a wrong type, a value out of range.
+    """
+    arguments = check_arguments(TrainerSettings, dict(config), "trainer")
+    return call(TrainerSettings, arguments, "trainer")
+
+
+def make_trainer(
+    settings: TrainerSettings, folder: Path | None = None, callbacks: list[Callback] | None = None, logger: Any = False
+) -> Trainer:
+    """Makes a quiet Trainer.
+
+    Args:
+        settings: The keys under `trainer`.
+        folder: The run directory.
+        callbacks: What the configuration adds; order counts: what stops training comes before what saves it.
+        logger: Loggers, or `False`.
+
+    Raises:
+        UserError: Where the machine has no such device, or settings exclude each other.
+    """
+    fixed: list[Callback] = [GeneratorStates(), Budget(settings.max_seconds)]
+    if settings.val_check_interval is not None:
+        by_epochs: dict[str, Any] = {"val_check_interval": settings.val_check_interval, "check_val_every_n_epoch": None}
+    else:
+        by_epochs = {}
+    try:
+        return Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            strategy=settings.strategy,
+            precision=settings.precision,
+            max_epochs=-1 if settings.max_epochs is None else settings.max_epochs,
+            max_steps=-1 if settings.max_steps is None else settings.max_steps,
+            gradient_clip_val=settings.gradient_clip_val,
+            gradient_clip_algorithm=settings.gradient_clip_algorithm,
+            accumulate_grad_batches=settings.accumulate_grad_batches,
+            limit_train_batches=settings.limit_train_batches,
+            limit_val_batches=settings.limit_val_batches,
+            deterministic=settings.deterministic,
+            callbacks=[*fixed, *(callbacks or []), Interruption()],
+            logger=logger,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=folder,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks or []),
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            **by_epochs,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps back what Lightning says of the machine and its advice on workers."""
+    logger = logging.getLogger("lightning.pytorch")
+    fabric = logging.getLogger("lightning.fabric")
+    levels = logger.level, fabric.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        logger.setLevel(logging.WARNING)
+        fabric.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            logger.setLevel(levels[0])
+            fabric.setLevel(levels[1])

@@ -1,0 +1,203 @@
+"""`train(config)`: one run from configuration to results."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+
+from seqmodels import runs
+from seqmodels.building import build
+from seqmodels.callbacks import Budget, CsvMetrics, Monitor, ProgressReport, Samples, find_callback
+from seqmodels.errors import UserError
+from seqmodels.evaluation import build_task, measure
+from seqmodels.tasks import Task
+from seqmodels.trainers import TrainerSettings, make_trainer, quiet, read_settings
+
+log = logging.getLogger("seqmodels")
+
+# What may change when a run is continued: how far and where it runs, and what is watched. The rest is the run itself.
+RESUMABLE = ("trainer", "callbacks")
+
+
+@dataclass
+class Outcome:
+    """What a finished run has to show.
+
+    Args:
+        run: The run directory.
+        results: The final figures, as in `results.json`.
+        samples: Texts, for a model that writes.
+    """
+
+    run: Path
+    results: dict[str, float]
+    samples: list[str]
+
+
+def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | None = None) -> Outcome:
+    """Trains a model, or goes on with one.
+
+    Nothing is written before configuration and data are known to be good.
+
+    Args:
+        config: Plain configuration, as in the run directory's `config.yaml`.
+        resumed: The run to go on with, in its own directory.
+        job: The number of the job in a sweep.
+
+    Returns:
+        The run's results, which are in the run directory too.
+
+    Raises:
+        UserError: For a mistake in the configuration or the data.
+    """
+    settings = read_settings(config["trainer"])
+    seed_everything(_seed(config["seed"]), verbose=False)
+    data = build(config["data"], "data", spec=resumed.spec if resumed else None)
+    data.setup("fit")
+    model = runs.build_model(config, data.spec)
+    task = build_task(config, model, data.spec)
+    task.total_steps = settings.total_steps(len(data.train_dataloader()))
+    callbacks = [*_callbacks(config["callbacks"], model, data.spec), ProgressReport(_unit(data.spec))]
+
+    run = resumed.path if resumed else runs.create(config, data.spec, job)
+    runs.write_config(run, config)
+    with logged_to(run / "log.txt"):
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        log.info("%s: %s parameters, %s", runs.shown(run), f"{parameters:,}", _length(task, settings))
+        resumed_step = resumed.checkpoint["global_step"] if resumed else None
+        board = _tensorboard(run, resumed_step)
+        loggers = [board, CsvMetrics(run / runs.METRICS, resumed_step)]
+        with quiet():
+            trainer = make_trainer(settings, run, callbacks, loggers)
+            checkpoint = resumed.checkpoint_path if resumed else None
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+        runs.load_weights(model, runs.load_run(str(run)))
+        results = _results(task, data, trainer, settings)
+        runs.write_json(run / runs.RESULTS, results)
+        _log_hyperparameters(board, config, results)
+        log.info("finished: %s", results)
+    samples = next((callback.texts() for callback in callbacks if isinstance(callback, Samples)), [])
+    return Outcome(run, results, samples)
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Sends what the program says of a run to its `log.txt`, and all but how it ended to stderr."""
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    console = logging.StreamHandler(sys.stderr)
+    console.addFilter(lambda record: not record.getMessage().startswith(("finished", "stopped")))
+    log.addHandler(file)
+    log.addHandler(console)
+    try:
+        yield
+    except BaseException as error:
+        log.error("stopped: %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for handler in (file, console):
+            log.removeHandler(handler)
+            handler.close()
+
+
+def resumed_config(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """Returns a run's configuration with what the command line changes of it.
+
+    Args:
+        saved: The run's configuration.
+        composed: What the command line alone composes to.
+        overrides: The command line's overrides, such as `trainer.max_epochs=20`.
+
+    Raises:
+        UserError: For a key that belongs to the run.
+    """
+    config = {**saved}
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if key == "resume":
+            continue
+        parts = key.replace("/", ".").split(".")
+        if parts[0] not in RESUMABLE:
+            raise UserError(
+                f"{override}: belongs to the run and stays when it is resumed; free: {', '.join(RESUMABLE)}"
+            )
+        if len(parts) == 1:
+            config[parts[0]] = composed[parts[0]]
+            continue
+        target, source = config, composed
+        for part in parts[:-1]:
+            target[part] = dict(target.get(part) or {})
+            target, source = target[part], source[part]
+        target[parts[-1]] = source[parts[-1]]
+    return config
+
+
+def _seed(seed: Any) -> int:
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed}: expected an integer from 0 to {2**32 - 1}")
+    return seed
+
+
+def _length(task: Task, settings: TrainerSettings) -> str:
+    return f"{task.total_steps:,} updates" if task.total_steps else f"{settings.max_seconds:g} s"
+
+
+def _unit(spec: Mapping[str, Any]) -> str:
+    return "characters" if spec.get("tokenizer", {}).get("kind") == "char" else "tokens"
+
+
+def _tensorboard(run: Path, resumed_step: int | None) -> TensorBoardLogger:
+    purge: dict[str, Any] = {} if resumed_step is None else {"purge_step": resumed_step + 1}
+    return TensorBoardLogger(run, name=None, version="tensorboard", default_hp_metric=False, **purge)
+
+
+def _callbacks(config: Mapping[str, Any], model: nn.Module, spec: Mapping[str, Any]) -> list[Callback]:
+    """Builds the configured callbacks in their order; samples are for models that write text."""
+    provided = {"writer": runs.text_writer(model, spec)} if runs.writes_text(spec) else {}
+    return [
+        build(node, f"callbacks.{name}", **provided)
+        for name, node in config.items()
+        if node is not None and (name != "samples" or provided)
+    ]
+
+
+def _results(task: Task, data: Any, trainer: Trainer, settings: TrainerSettings) -> dict[str, float]:
+    """Measures the best model on validation and, where there is one, the test part."""
+    results: dict[str, float] = {}
+    for split in ("val", "test"):
+        if split in data.splits:
+            results |= measure(task, data, split, settings)
+    budget, monitor = find_callback(trainer, Budget), find_callback(trainer, Monitor)
+    if budget is not None:
+        results["train/seconds"] = round(budget.seconds, 2)
+    if monitor is not None and monitor.seconds:
+        results["train/tokens_per_second"] = round(monitor.tokens / monitor.seconds, 1)
+    results["train/steps"] = trainer.global_step
+    return results
+
+
+def _log_hyperparameters(logger: TensorBoardLogger, config: Mapping[str, Any], results: Mapping[str, float]) -> None:
+    """Writes what a sweep compares: the settings as plain leaves, the final figures under one tag in every run."""
+    groups = ("cell", "model", "tbptt", "optimizer", "scheduler", "trainer", "tokenizer")
+    leaves = {"seed": config["seed"], "data.batch_size": config["data"].get("batch_size")}
+    for group in groups:
+        leaves |= _leaves(config.get(group), group)
+    logger.log_hyperparams(leaves, {f"hparams/{name}": value for name, value in results.items()})
+    logger.finalize("success")
+
+
+def _leaves(node: Any, path: str) -> dict[str, Any]:
+    if isinstance(node, Mapping):
+        nested = [_leaves(value, f"{path}.{key}") for key, value in node.items() if key != "_partial_"]
+        return {key: value for leaves in nested for key, value in leaves.items()}
+    return {path: node} if isinstance(node, bool | int | float | str) else {}

@@ -1,0 +1,161 @@
+"""Resuming: a run that was killed and continued ends with the same bits as one that was not."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from seqmodels import runs
+from seqmodels.callbacks import Checkpoints, Interrupted
+from seqmodels.errors import UserError
+from seqmodels.training import resumed_config, train
+
+# Dropout draws random numbers, the overlapping windows hand their state on within, two epochs have a boundary.
+RUN = ["trainer.max_epochs=2", "tbptt.k1=8", "tbptt.k2=12", "model.output_dropout=0.3", "data.batch_size=32"]
+VARIANTS = {
+    "overlapping": RUN,
+    "gaps, plateau": [*RUN, "tbptt.k1=12", "tbptt.k2=8", "scheduler=plateau", "scheduler.patience=0"],
+    "accumulated": [*RUN, "trainer.accumulate_grad_batches=3"],
+    "validated within epochs": [*RUN, "trainer.val_check_interval=5"],
+    "lines": [*RUN, "data.batch_size=16"],
+    "step limit": [*RUN, "trainer.max_epochs=null", "trainer.max_steps=19"],
+    "workers": [*RUN, "data.num_workers=2", "trainer.max_epochs=null", "trainer.max_steps=18", "tbptt.k1=12"],
+}
+
+
+@pytest.fixture
+def archive(monkeypatch, tmp_path):
+    """Keeps every `last.ckpt` that is written, by step."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    save_last = Checkpoints.save_last
+
+    def keep(self, trainer):
+        save_last(self, trainer)
+        shutil.copy(self.folder / "last.ckpt", folder / f"{trainer.global_step:04d}.ckpt")
+
+    monkeypatch.setattr(Checkpoints, "save_last", keep)
+    return folder
+
+
+def final_state(run):
+    checkpoint = runs.load_checkpoint(run / "checkpoints" / "last.ckpt")
+    return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "carried_state", "global_step")}
+
+
+def same(left, right):
+    if isinstance(left, torch.Tensor):
+        return torch.equal(left, right)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
+    return left == right
+
+
+@pytest.mark.parametrize(
+    ("cell", "variant"), [*(("lstm", name) for name in VARIANTS), ("native_gru", "overlapping"), ("elman", "gaps, plateau")]
+)
+def test_resumed_from_any_step_the_run_ends_with_the_same_bits(small_config, archive, variant, cell):
+    data = "text_lines" if variant == "lines" else "text_file"
+    overrides = [f"cell={cell}", *VARIANTS[variant], "callbacks.checkpoints.every_n_steps=1"]
+    config = small_config(*overrides, data=data)
+    undisturbed = train(config)
+    expected = final_state(undisturbed.run)
+    saved = sorted(archive.glob("*.ckpt"))
+    assert len(saved) >= 8
+    picked = saved if (cell, variant) == ("lstm", "overlapping") else saved[:: max(1, len(saved) // 5)]
+    for checkpoint in [path.rename(path.with_suffix(".kept")) for path in picked]:
+        shutil.copy(checkpoint, undisturbed.run / "checkpoints" / "last.ckpt")
+        resumed = runs.load_run(str(undisturbed.run), to_resume=True)
+        outcome = train(resumed_config(resumed.config, config, []), resumed)
+        assert same(final_state(outcome.run), expected), f"resumed from {checkpoint.stem}"
+
+
+def test_metrics_of_a_resumed_run_are_those_of_an_undisturbed_one(small_config, archive):
+    config = small_config(*RUN, "callbacks.checkpoints.every_n_steps=7")
+    run = train(config).run
+    steps = [line.split(",")[:2] for line in (run / "metrics.csv").read_text().splitlines()]
+    shutil.copy(archive / "0007.ckpt", run / "checkpoints" / "last.ckpt")
+    train(config, runs.load_run(str(run), to_resume=True))
+    assert [line.split(",")[:2] for line in (run / "metrics.csv").read_text().splitlines()] == steps
+
+
+def test_more_epochs_go_on_from_where_the_run_ended(small_config):
+    config = small_config("scheduler=constant")
+    short = train(config)
+    resumed = runs.load_run(str(short.run), to_resume=True)
+    config = resumed_config(resumed.config, small_config("trainer.max_epochs=2"), ["trainer.max_epochs=2"])
+    longer = train(config, resumed)
+    whole = train(small_config("scheduler=constant", "trainer.max_epochs=2"))
+    assert longer.results["train/steps"] == 2 * short.results["train/steps"]
+    assert longer.results["val/loss"] == whole.results["val/loss"] < short.results["val/loss"]
+    assert yaml.safe_load((short.run / "config.yaml").read_text())["trainer"]["max_epochs"] == 2
+
+
+def test_what_belongs_to_the_run_cannot_change(small_config):
+    with pytest.raises(UserError, match=r"model.hidden_size=9: .*what may change: trainer"):
+        resumed_config(small_config(), small_config("model.hidden_size=9"), ["model.hidden_size=9"])
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_that_resumes_exactly(small_config, monkeypatch, signum):
+    config = small_config(*RUN)
+    expected = final_state(train(config).run)
+    on_train_batch_end = Checkpoints.on_train_batch_end
+    sent = []
+
+    def interrupt_at_ten(self, trainer, *arguments):
+        if trainer.global_step == 10 and not sent:
+            sent.append(os.kill(os.getpid(), signum))
+        on_train_batch_end(self, trainer, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "on_train_batch_end", interrupt_at_ten)
+    handler = signal.getsignal(signum)
+    with pytest.raises(Interrupted) as caught:
+        train(config)
+    assert caught.value.signum == signum
+    assert signal.getsignal(signum) == handler
+    resumed = runs.load_run(str(Path(config["output_dir"], "latest")), to_resume=True)
+    assert resumed.checkpoint["global_step"] == 10
+    assert same(final_state(train(config, resumed).run), expected)
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "seqmodels", *map(str, arguments)]
+
+
+def test_killed_at_random_moments_and_resumed_the_weights_are_the_same(corpus, tmp_path):
+    """SIGKILL from outside, the commands a user types, until the run is through."""
+    overrides = [f"data.path={corpus}", "data=text_file", "trainer=cpu", "model.hidden_size=32", "data.batch_size=8"]
+    overrides += ["tbptt.k1=4", "tbptt.k2=6", "trainer.max_epochs=12", "model.output_dropout=0.2", "callbacks.samples=null"]
+    overrides += ["callbacks.checkpoints.every_seconds=0.2", "trainer.val_check_interval=700"]
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    subprocess.run(command("train", *overrides, f"output_dir={undisturbed}"), check=True, capture_output=True)
+    arguments, kills, draw = [*overrides, f"output_dir={killed}"], 0, random.Random(0)
+    for _ in range(20):
+        process = subprocess.Popen(command("train", *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        last = killed / "latest" / "checkpoints" / "last.ckpt"
+        before = last.stat().st_mtime_ns if last.exists() else 0
+        while process.poll() is None and (not last.exists() or last.stat().st_mtime_ns == before):
+            time.sleep(0.02)
+        if kills < 2:
+            time.sleep(draw.uniform(0.0, 1.0))
+            process.kill()
+        _, errors = process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, errors.decode()
+        arguments = [f"resume={killed / 'latest'}"]
+    assert process.returncode == 0
+    assert kills == 2
+    assert same(final_state(killed / "latest"), final_state(undisturbed / "latest"))
