@@ -1,7 +1,7 @@
 """Throughput of `seqmodels train cell=native_lstm` against a bare PyTorch loop that does the same work.
 
-Both train a character model with one torch.nn.LSTM layer on the same tokens: same windows, carried state, clipping, AdamW and
-learning rates. They take turns in one process; of each the fastest interval counts.
+Both train a character model with one torch.nn.LSTM layer on the same tokens: same windows, carried state, clipping,
+AdamW and learning rates. They take turns in one process; of each the fastest interval counts.
 
     python scripts/benchmark_training.py [--rounds 5] [--steps 60] [--json FILE]
 """

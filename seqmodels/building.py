@@ -68,6 +68,10 @@ def build(node: Any, path: str, **provided: Any) -> Any:
 def call(target: Callable[..., Any], arguments: dict[str, Any], path: str) -> Any:
     """Calls a target; the `ValueError` of a value out of range becomes the user's, with the key before it."""
     try:
+        inspect.signature(target).bind(**arguments)
+    except TypeError as error:
+        raise UserError(f"{path}: {error}") from error
+    try:
         return target(**arguments)
     except UserError:
         raise
@@ -126,7 +130,7 @@ def unknown_key(path: str, key: str, value: Any, valid: list[str]) -> str:
     close = difflib.get_close_matches(key, valid, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     where = f"under {path}" if path else "here"
-    return f"{full}={value}: no such key; {hint}valid {where}: {', '.join(valid)}"
+    return f"{full}={value}: no such key; {hint}valid {where}: {', '.join(valid) or 'nothing'}"
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:

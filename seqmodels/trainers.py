@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from seqmodels.building import call, check_arguments
-from seqmodels.callbacks import AtomicCheckpointIO, Budget, GeneratorStates, Interruption
+from seqmodels.callbacks import AtomicCheckpointIO, Budget, Checkpoints, GeneratorStates, Interruption
 from seqmodels.errors import UserError
 
 
@@ -24,8 +24,6 @@ class TrainerSettings:
 
     Args:
         accelerator: "cpu", "gpu" or "auto".
-        devices: How many, or "auto".
-        strategy: Lightning's name, such as "auto" or "ddp".
         precision: "32", "bf16-mixed" or "16-mixed".
         max_epochs: Passes over the training part; `None` for no limit.
         max_steps: Updates; `None` for no limit.
@@ -40,8 +38,6 @@ class TrainerSettings:
     """
 
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"
-    devices: int | Literal["auto"] = "auto"
-    strategy: str = "auto"
     precision: Literal["32", "bf16-mixed", "16-mixed", 32] = "32"
     max_epochs: int | None = None
     max_steps: int | None = None
@@ -55,7 +51,7 @@ class TrainerSettings:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("devices", "max_epochs", "max_steps", "accumulate_grad_batches", "val_check_interval"):
+        for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "val_check_interval"):
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise ValueError(f"{name}={value}: expected at least 1")
@@ -95,22 +91,23 @@ def make_trainer(
     Args:
         settings: The keys under `trainer`.
         folder: The run directory.
-        callbacks: What the configuration adds; order counts: what stops training comes before what saves it.
+        callbacks: What the configuration adds.
         logger: Loggers, or `False`.
 
     Raises:
         UserError: Where the machine has no such device, or settings exclude each other.
     """
-    fixed: list[Callback] = [GeneratorStates(), Budget(settings.max_seconds)]
+    # What stops training and what remembers something of it comes before what saves it, and that before what leaves.
+    callbacks = sorted(callbacks or [], key=lambda callback: isinstance(callback, Checkpoints))
+    callbacks = [GeneratorStates(), Budget(settings.max_seconds), *callbacks, Interruption()]
     if settings.val_check_interval is not None:
         by_epochs: dict[str, Any] = {"val_check_interval": settings.val_check_interval, "check_val_every_n_epoch": None}
     else:
         by_epochs = {}
     try:
-        return Trainer(
+        trainer = Trainer(
             accelerator=settings.accelerator,
-            devices=settings.devices,
-            strategy=settings.strategy,
+            devices=1,
             precision=settings.precision,
             max_epochs=-1 if settings.max_epochs is None else settings.max_epochs,
             max_steps=-1 if settings.max_steps is None else settings.max_steps,
@@ -120,19 +117,22 @@ def make_trainer(
             limit_train_batches=settings.limit_train_batches,
             limit_val_batches=settings.limit_val_batches,
             deterministic=settings.deterministic,
-            callbacks=[*fixed, *(callbacks or []), Interruption()],
+            callbacks=callbacks,
             logger=logger,
             plugins=[AtomicCheckpointIO()],
             default_root_dir=folder,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks or []),
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             **by_epochs,
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
+        raise UserError("trainer.precision=16-mixed: needs a GPU; expected 32 or bf16-mixed on a CPU")
+    return trainer
 
 
 @contextmanager

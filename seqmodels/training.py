@@ -1,5 +1,6 @@
 """`train(config)`: one run from configuration to results."""
 
+import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
 from seqmodels import runs
-from seqmodels.building import build
-from seqmodels.callbacks import Budget, CsvMetrics, Monitor, ProgressReport, Samples, find_callback
+from seqmodels.building import build, unknown_key
+from seqmodels.callbacks import Budget, Checkpoints, CsvMetrics, Monitor, ProgressReport, Samples, find_callback
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
 from seqmodels.tasks import Task
@@ -24,6 +26,8 @@ log = logging.getLogger("seqmodels")
 
 # What may change when a run is continued: how far and where it runs, and what is watched. The rest is the run itself.
 RESUMABLE = ("trainer", "callbacks")
+GROUPS = ("data", "tokenizer", "model", "cell", "task", "tbptt", "optimizer", "scheduler", "trainer", "callbacks")
+NAMES = ("name", "output_dir")
 
 
 @dataclass
@@ -57,17 +61,24 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
     Raises:
         UserError: For a mistake in the configuration or the data.
     """
+    check_config(config)
     settings = read_settings(config["trainer"])
-    seed_everything(_seed(config["seed"]), verbose=False)
+    seed_everything(config["seed"], verbose=False)
+    with quiet():
+        make_trainer(settings)  # refuses a device that is not there before anything is written
     data = build(config["data"], "data", spec=resumed.spec if resumed else None)
     data.setup("fit")
+    if resumed and json.loads(json.dumps(data.spec)) != resumed.spec:
+        raise UserError(f"resume={resumed.path}: the data are not those the run was trained on")
     model = runs.build_model(config, data.spec)
     task = build_task(config, model, data.spec)
     task.total_steps = settings.total_steps(len(data.train_dataloader()))
     callbacks = [*_callbacks(config["callbacks"], model, data.spec), ProgressReport(_unit(data.spec))]
+    _check_monitors(callbacks, task, data.splits)
 
     run = resumed.path if resumed else runs.create(config, data.spec, job)
-    runs.write_config(run, config)
+    if resumed:
+        runs.write_config(run, config)
     with logged_to(run / "log.txt"):
         parameters = sum(parameter.numel() for parameter in model.parameters())
         log.info("%s: %s parameters, %s", runs.shown(run), f"{parameters:,}", _length(task, settings))
@@ -126,26 +137,56 @@ def resumed_config(saved: Mapping[str, Any], composed: Mapping[str, Any], overri
         key = override.partition("=")[0].lstrip("+~")
         if key == "resume":
             continue
-        parts = key.replace("/", ".").split(".")
+        parts = key.split(".")
         if parts[0] not in RESUMABLE:
             raise UserError(
                 f"{override}: belongs to the run and stays when it is resumed; free: {', '.join(RESUMABLE)}"
             )
         if len(parts) == 1:
-            config[parts[0]] = composed[parts[0]]
-            continue
-        target, source = config, composed
+            raise UserError(f"{override}: on a resumed run single keys change, such as trainer.max_epochs=20")
+        target: dict[str, Any] = config
+        source: Any = composed
         for part in parts[:-1]:
             target[part] = dict(target.get(part) or {})
-            target, source = target[part], source[part]
-        target[parts[-1]] = source[parts[-1]]
+            target, source = target[part], source.get(part) or {}
+        if parts[-1] in source:
+            target[parts[-1]] = source[parts[-1]]
+        else:
+            target.pop(parts[-1], None)  # ~callbacks.samples
     return config
 
 
-def _seed(seed: Any) -> int:
+def check_config(config: Mapping[str, Any]) -> None:
+    """Checks what belongs to no group of its own.
+
+    Raises:
+        UserError: For a missing or unknown group, and for a seed or a name of the wrong kind.
+    """
+    for key in config:
+        if key not in (*GROUPS, *NAMES, "seed"):
+            raise UserError(unknown_key("", key, config[key], [*GROUPS, *NAMES, "seed"]))
+    for group in GROUPS:
+        if not isinstance(config.get(group), Mapping):
+            raise UserError(f"{group}={config.get(group, 'null')}: required; `seqmodels list` shows the choices")
+    for name in NAMES:
+        if not isinstance(config.get(name), str) or not config[name]:
+            raise UserError(f"{name}={config.get(name)}: expected text")
+    seed = config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UserError(f"seed={seed}: expected an integer from 0 to {2**32 - 1}")
-    return seed
+
+
+def _check_monitors(callbacks: list[Callback], task: Task, splits: tuple[str, ...]) -> None:
+    """Refuses a callback that waits for a metric nobody reports, and a run that keeps no checkpoints."""
+    metrics = [f"val/{name}" for name in task.metrics(1.0, "val")]
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor not in metrics:
+            raise UserError(f"callbacks: monitor={monitor}: no such metric; valid: {', '.join(metrics)}")
+        if isinstance(callback, EarlyStopping) and "val" not in splits:
+            raise UserError("callbacks.early_stopping: needs a validation part, and data.val_fraction is 0")
+    if not any(isinstance(callback, Checkpoints) for callback in callbacks):
+        raise UserError("callbacks.checkpoints=null: a run needs its checkpoints")
 
 
 def _length(task: Task, settings: TrainerSettings) -> str:

@@ -51,9 +51,7 @@ def small_config(corpus, tmp_path):
     """Composes a configuration that trains in a second: `small_config("cell=gru", ...)`."""
 
     def compose_small(*overrides, data="text_file", path=corpus):
-        return compose(
-            [f"data={data}", f"data.path={path}", f"output_dir={tmp_path / 'outputs'}", *SMALL, *overrides]
-        )
+        return compose([f"data={data}", f"data.path={path}", f"output_dir={tmp_path / 'outputs'}", *SMALL, *overrides])
 
     return compose_small
 

@@ -158,6 +158,12 @@ def test_clipping_by_value_bounds_every_element(small_run, monkeypatch):
     assert max(largest) == pytest.approx(0.001)
 
 
+def test_plateau_lowers_the_learning_rate_when_validation_stands_still(small_run):
+    outcome = small_run("scheduler=plateau", "scheduler.patience=0", "trainer.max_epochs=4", "optimizer.lr=1e-12")
+    rates = column(outcome.run, "train/learning_rate")
+    assert rates[-1] <= 0.25 * rates[0]
+
+
 def test_weight_decay_spares_biases(small_config):
     config = small_config("optimizer.weight_decay=0.3")
     config["optimizer"]["lr"] = 0.1
@@ -167,6 +173,14 @@ def test_weight_decay_spares_biases(small_config):
     assert all(parameter.ndim > 1 for parameter in decays[0.3])
     assert all(parameter.ndim == 1 for parameter in decays[0.0])
     assert len(decays[0.0]) >= 3
+
+
+def test_a_learned_initial_state_does_not_decay(small_config):
+    config = small_config("model.initial_state=learned")
+    spec = {"vocab_size": 9}
+    task = build_task(config, runs.build_model(config, spec), spec)
+    (spared,) = (group["params"] for group in task.configure_optimizers().param_groups if not group["weight_decay"])
+    assert {id(parameter) for parameter in task.model.recurrent.learned_state} <= {id(p) for p in spared}
 
 
 def test_early_stopping_ends_before_the_last_epoch(small_run):
@@ -215,7 +229,9 @@ def test_tensorboard_holds_scalars_samples_and_hyperparameters(small_run):
     names = ("loss", "bits_per_character", "perplexity")
     assert {f"{split}/{name}" for split in ("train", "val") for name in names} <= scalars
     assert {"train/tokens_per_second", "train/gradient_norm", "train/learning_rate", "hparams/val/loss"} <= scalars
-    assert [scalar.value for scalar in events.Scalars("train/loss")] == pytest.approx(column(run, "train/loss"), rel=1e-5)
+    assert [scalar.value for scalar in events.Scalars("train/loss")] == pytest.approx(
+        column(run, "train/loss"), rel=1e-5
+    )
     texts = [tag for tag in events.Tags()["tensors"] if tag.startswith("sample/")]
     assert len(texts) == 3
     assert "_hparams_/session_start_info" in events.summary_metadata

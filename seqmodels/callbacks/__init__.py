@@ -5,10 +5,10 @@ from seqmodels.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
 from seqmodels.callbacks.csv_metrics import CsvMetrics
 from seqmodels.callbacks.generators import GeneratorStates
 from seqmodels.callbacks.interruption import Interrupted, Interruption
-from seqmodels.callbacks.lookup import find_callback
 from seqmodels.callbacks.monitor import Monitor
 from seqmodels.callbacks.progress import ProgressReport
 from seqmodels.callbacks.samples import Samples
+from seqmodels.callbacks.trainer_state import find_callback
 
 __all__ = [
     "AtomicCheckpointIO",

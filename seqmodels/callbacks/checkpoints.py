@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from seqmodels.callbacks.trainer_state import accumulating, validation_follows
 from seqmodels.errors import UserError
 from seqmodels.tasks import Task
 
@@ -77,10 +78,13 @@ class Checkpoints(Callback):
         self.best = math.inf
         self.saved_step = -1
         self.saved_at = 0.0
+        self.due_after_validation = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds the folder: `checkpoints/` in the run directory."""
         self.folder = Path(trainer.default_root_dir) / "checkpoints"
+        for unfinished in self.folder.glob(".*.ckpt.*"):  # what a kill left half written
+            unfinished.unlink(missing_ok=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes a first checkpoint, so that a run can be resumed from its first second, and a full disk shows now."""
@@ -89,23 +93,29 @@ class Checkpoints(Callback):
         self.saved_at = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Writes `last.ckpt` where it is due; an epoch's last batch leaves it to the epoch's end."""
+        """Writes `last.ckpt` where it is due; before a validation or an epoch's end, those write it."""
         step = trainer.global_step
         if trainer.is_last_batch or step == self.saved_step or accumulating(trainer):
             return
         by_steps = self.every_n_steps is not None and step % self.every_n_steps == 0
         by_time = self.every_seconds is not None and time.monotonic() - self.saved_at >= self.every_seconds
         if trainer.should_stop or by_steps or by_time:
-            self.save_last(trainer)
+            if validation_follows(trainer):
+                self.due_after_validation = True
+            else:
+                self.save_last(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes `best.ckpt` where the monitored metric is the best so far."""
-        value = trainer.callback_metrics.get(self.monitor)
-        if trainer.state.fn != "fit" or value is None or not math.isfinite(value):
+        """Writes `best.ckpt` where the metric is the best so far, and `last.ckpt` where it waited for this."""
+        if trainer.state.fn != "fit":
             return
-        if self.sign * float(value) < self.best:
+        value = trainer.callback_metrics.get(self.monitor)
+        if value is not None and math.isfinite(value) and self.sign * float(value) < self.best:
             self.best = self.sign * float(value)
             self._save(trainer, BEST)
+        if (self.due_after_validation or trainer.should_stop) and not trainer.is_last_batch:
+            self.save_last(trainer)
+        self.due_after_validation = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes `last.ckpt`, unless training stopped inside the epoch, which is written then."""
@@ -139,8 +149,3 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the best value back."""
         self.best = state_dict["best"]
-
-
-def accumulating(trainer: Trainer) -> bool:
-    """Whether gradients of an unfinished update are held, which a checkpoint does not keep."""
-    return trainer.fit_loop._should_accumulate()

@@ -1,6 +1,7 @@
 """`metrics.csv`: every reported number, one row a report, readable while training runs."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,9 @@ class CsvMetrics(Logger):
         self.path = path
         self.columns = ["step"]
         if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
+            rows = self._read()
             self.columns = list(rows[0]) if rows else self.columns
-            if resumed_step is not None:
-                rows = [row for row in rows if int(row["step"]) <= resumed_step]
-            self._write(rows)
+            self._write([row for row in rows if resumed_step is None or int(row["step"]) <= resumed_step])
 
     @property
     def name(self) -> str:
@@ -59,13 +57,18 @@ class CsvMetrics(Logger):
             csv.DictWriter(file, self.columns).writerow(row)
 
     def _read(self) -> list[dict[str, Any]]:
+        """Returns the rows that are whole: a kill may have cut the last one short."""
         if not self.path.exists():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            return [row for row in reader if None not in row.values() and str(row.get("step")).isdigit()]
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        """Writes the whole file beside the old one, then renames it."""
+        beside = self.path.with_name(f".{self.path.name}")
+        with beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(rows)
+        os.replace(beside, self.path)

@@ -6,8 +6,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from seqmodels.callbacks.checkpoints import Checkpoints, accumulating
-from seqmodels.callbacks.lookup import find_callback
+from seqmodels.callbacks.checkpoints import Checkpoints
+from seqmodels.callbacks.trainer_state import accumulating, find_callback, validation_follows
 
 
 class Interrupted(BaseException):
@@ -15,11 +15,13 @@ class Interrupted(BaseException):
 
     Args:
         signum: The signal.
+        run: The run directory.
     """
 
-    def __init__(self, signum: int):
+    def __init__(self, signum: int, run: str):
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
+        self.run = run
 
 
 class Interruption(Callback):
@@ -40,8 +42,14 @@ class Interruption(Callback):
         self.received = signum
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Leaves after this update; an epoch's last batch leaves it to the epoch's end."""
-        if self.received is not None and not trainer.is_last_batch and not accumulating(trainer):
+        """Leaves after this update; before a validation or an epoch's end, after those."""
+        if self.received is None or trainer.is_last_batch or accumulating(trainer) or validation_follows(trainer):
+            return
+        self._leave(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves after a validation within an epoch."""
+        if self.received is not None and trainer.state.fn == "fit" and not trainer.is_last_batch:
             self._leave(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -54,7 +62,7 @@ class Interruption(Callback):
         checkpoints = find_callback(trainer, Checkpoints)
         if checkpoints is not None and checkpoints.saved_step != trainer.global_step:
             checkpoints.save_last(trainer)
-        raise Interrupted(self.received)
+        raise Interrupted(self.received, trainer.default_root_dir)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gives the signals back."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from seqmodels.callbacks.trainer_state import accumulating
 from seqmodels.tasks import Task
 
 
@@ -38,7 +39,7 @@ class Monitor(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Reports where it is due."""
         step = trainer.global_step
-        if step % self.every_n_steps == 0 and step != self._reported_step:
+        if step % self.every_n_steps == 0 and step != self._reported_step and not accumulating(trainer):
             self._report(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

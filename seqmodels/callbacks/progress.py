@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from seqmodels.callbacks.budget import Budget
-from seqmodels.callbacks.lookup import find_callback
 from seqmodels.callbacks.monitor import Monitor
+from seqmodels.callbacks.trainer_state import find_callback
 from seqmodels.tasks import Task
 
 

@@ -39,6 +39,7 @@ class Samples(Callback):
         }.items():
             if value < 1:
                 raise ValueError(f"{name}={value}: expected at least 1")
+        writer.encode_prompt(prompt)  # refuses now what the vocabulary cannot spell
         self.writer = writer
         self.num_samples = num_samples
         self.length = length

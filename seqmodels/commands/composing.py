@@ -41,16 +41,26 @@ def to_plain(config: Any) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in ("resume", "experiment")}
 
 
-def valid_keys(path: str) -> list[str]:
-    """Lists the keys under a dotted path of the default configuration; empty where there is no such mapping."""
+def valid_keys(path: str, arguments: list[str]) -> list[str]:
+    """Lists the keys under a dotted path of the configuration.
+
+    Args:
+        path: Such as `model`; empty for the root.
+        arguments: A command line, whose choices of groups count (`data=text_file` has other keys than the default).
+
+    Returns:
+        The keys; none where there is no such mapping.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import DictConfig, OmegaConf
 
     GlobalHydra.instance().clear()
+    choices = [argument.partition("=") for argument in arguments]
+    chosen = [f"{group}={name}" for group, _, name in choices if name in options(group)]
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        node = hydra_compose("train")
+        node = hydra_compose("train", overrides=chosen)
     if path:
         node = OmegaConf.select(node, path)
     return [str(key) for key in node] if isinstance(node, DictConfig) else []

@@ -1,33 +1,47 @@
 """`seqmodels evaluate run=RUN [split=test] [data.KEY=...]`: figures of a trained run."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
 
 from seqmodels.commands.arguments import parse, print_help
+from seqmodels.errors import UserError
 
 
 def main(arguments: list[str]) -> None:
     """Parses the keys, measures, prints."""
     if {"-h", "--help"} & set(arguments):
-        return print_help(evaluate, "evaluate")
-    data = {
-        key: value for key, _, value in (argument.partition("=") for argument in arguments) if key.startswith("data.")
-    }
+        return print_help(Evaluation, "evaluate")
     rest = [argument for argument in arguments if not argument.startswith("data.")]
-    overrides = {key.removeprefix("data."): yaml.safe_load(value) for key, value in data.items()}
+    overrides = {}
+    for argument in arguments:
+        if argument not in rest:
+            key, _, text = argument.removeprefix("data.").partition("=")
+            overrides[key] = _value(argument, text)
+    from seqmodels import evaluation
     from seqmodels.commands.train import print_results
+    from seqmodels.runs import load_run
+    from seqmodels.trainers import TrainerSettings
 
-    print_results(evaluate(**parse(evaluate, rest), data_overrides=overrides))
+    chosen = Evaluation(**parse(Evaluation, rest))
+    settings = TrainerSettings(accelerator=chosen.accelerator, precision=chosen.precision, max_epochs=1)
+    print_results(evaluation.evaluate(load_run(chosen.run), chosen.split, overrides, settings))
 
 
-def evaluate(
-    run: str = "latest",
-    split: Literal["train", "val", "test"] = "test",
-    accelerator: Literal["cpu", "gpu", "auto"] = "auto",
-    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32",
-    data_overrides: dict[str, Any] | None = None,
-) -> dict[str, float]:
+def _value(argument: str, text: str) -> Any:
+    """Reads a value as configuration files have it; what is no YAML is text, such as `*.txt`."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, dict):
+        raise UserError(f"{argument}: expected text, a number or a list")
+    return value
+
+
+@dataclass(frozen=True)
+class Evaluation:
     """Measures a trained run; keys `data.*` change its data, for example `data.path=other.txt`.
 
     Args:
@@ -35,14 +49,9 @@ def evaluate(
         split: The part of the data.
         accelerator: The device.
         precision: The precision.
-        data_overrides: The keys under `data`.
-
-    Raises:
-        UserError: Where the run or the data cannot be read, or have no such part.
     """
-    from seqmodels import evaluation
-    from seqmodels.runs import load_run
-    from seqmodels.trainers import TrainerSettings
 
-    settings = TrainerSettings(accelerator=accelerator, devices=1, precision=precision, max_epochs=1)
-    return evaluation.evaluate(load_run(run), split, data_overrides or {}, settings)
+    run: str = "latest"
+    split: Literal["train", "val", "test"] = "test"
+    accelerator: Literal["cpu", "gpu", "auto"] = "auto"
+    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"

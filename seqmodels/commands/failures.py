@@ -1,20 +1,15 @@
 """What a failure says to the user: one line that names the key, the value and what would be valid."""
 
 import re
+import sys
 from collections.abc import Iterator
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.building import unknown_key
-from seqmodels.callbacks import Interrupted
 from seqmodels.commands.composing import options, valid_keys
 from seqmodels.errors import UserError
-
-
-def signal_of(error: BaseException) -> int | None:
-    """Returns the signal behind a failure, if a signal it was."""
-    return next((cause.signum for cause in _causes(error) if isinstance(cause, Interrupted)), None)
 
 
 def explain(error: BaseException) -> str | None:
@@ -51,9 +46,8 @@ def _configuration(error: BaseException) -> str:
         full = match.group(1)
         value = re.search(re.escape(full) + r"=(\S+)", text)
         parent, _, key = full.rpartition(".")
-        if not valid_keys(parent) and parent:
-            parent, _, key = parent.rpartition(".")
-        return unknown_key(parent, key, value.group(1) if value else "...", valid_keys(parent))
+        valid = valid_keys(parent, sys.argv[1:])
+        return unknown_key(parent, key, value.group(1) if value else "...", valid)
     if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
         return f"+{match.group(1)}: is set already; leave out the +"
     return _one_line(error)

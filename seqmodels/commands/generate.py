@@ -47,6 +47,8 @@ def generate(
 
     if num_samples < 1:
         raise UserError(f"num_samples={num_samples}: expected at least 1")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise UserError(f"seed={seed}: expected an integer from 0 to 2**63 - 1, or null")
     if length < 1:
         raise UserError(f"length={length}: expected at least 1")
     try:
@@ -61,4 +63,4 @@ def generate(
         yield from writer.stream(shown, length, sampling, seed)
         return
     for number, text in enumerate(writer.write(shown, length, sampling, num_samples, seed), 1):
-        yield f"--- sample {number} ---\n{shown.lstrip()}{text}\n"
+        yield f"--- sample {number} ---\n{shown.lstrip(chr(10))}{text}\n"

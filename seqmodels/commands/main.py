@@ -6,6 +6,7 @@ SIGINT and SIGTERM.
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 
@@ -59,13 +60,34 @@ def main(arguments: list[str] | None = None) -> int:
     return _run(name, rest, debug)
 
 
+class Terminated(BaseException):
+    """SIGTERM outside of training, where there is nothing to save."""
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise Terminated
+
+
 def _run(name: str, arguments: list[str], debug: bool) -> int:
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _guarded(name, arguments, debug)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _guarded(name: str, arguments: list[str], debug: bool) -> int:
     try:
         importlib.import_module(f"seqmodels.commands.{name}").main(arguments)
         sys.stdout.flush()
         return 0
-    except (KeyboardInterrupt, SystemExit) as error:
-        return 130 if isinstance(error, KeyboardInterrupt) else int(error.code or 0)
+    except Terminated:
+        return 143
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as error:
+        # Lightning leaves by SystemExit where it was interrupted outside of training.
+        return 130 if isinstance(error.__context__, KeyboardInterrupt) else int(error.code or 0)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,12 +97,12 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 
 
 def _fail(error: BaseException, debug: bool) -> int:
-    from seqmodels.commands.failures import explain, signal_of
+    from seqmodels.callbacks import Interrupted
+    from seqmodels.commands.failures import explain
 
-    signum = signal_of(error)
-    if signum is not None:
-        print(f"stopped by {error}; continue with: seqmodels train resume=latest", file=sys.stderr)
-        return 128 + signum
+    if isinstance(error, Interrupted):
+        print(f"stopped by {error}; go on with: seqmodels train resume={error.run}", file=sys.stderr)
+        return 128 + error.signum
     line = explain(error)
     if debug or line is None:
         traceback.print_exception(error)

@@ -12,11 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqmodels import runs
 from seqmodels.commands.composing import CONFIG_DIR, to_plain
+from seqmodels.commands.failures import explain
 from seqmodels.errors import UserError
+
+# Hydra's flags that are of use here.
+FLAGS = ("-h", "--help", "--hydra-help", "-m", "--multirun", "-c", "--cfg", "--resolve", "-p", "--package")
 
 
 def main(arguments: list[str]) -> None:
     """Trains one run, a sweep of them (`-m`), or goes on with one (`resume=`)."""
+    flags = [word for word in arguments if word.startswith("-") and word.partition("=")[0] not in FLAGS]
+    if flags:
+        raise UserError(f"{flags[0]}: no such flag; settings are key=value, such as trainer.max_epochs=3")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *arguments]
     failures: list[Exception] = []
@@ -28,9 +35,13 @@ def main(arguments: list[str]) -> None:
             failures.append(error)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 overrides = " ".join(HydraConfig.get().overrides.task)
-                print(f"seqmodels: job {HydraConfig.get().job.num} ({overrides}) failed: {error}", file=sys.stderr)
+                reason = explain(error) or repr(error)
+                print(f"seqmodels: job {HydraConfig.get().job.num} ({overrides}): {reason}", file=sys.stderr)
 
-    hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(job)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(job)()
+    except ValueError as error:  # Hydra's word for a group that is set to null
+        raise UserError(str(error)) from error
     if failures:
         raise failures[0]
 
@@ -43,22 +54,30 @@ def _run(composed: DictConfig) -> None:
     if missing:
         raise UserError(f"{missing[0]}: required, give it on the command line: {missing[0]}=...")
     config = to_plain(OmegaConf.to_container(composed, resolve=True))
+    _make_absolute(config.get("data"))
     settings = HydraConfig.get()
     if composed.resume is not None:
         resumed = runs.load_run(str(composed.resume), key="resume", to_resume=True)
         outcome = train(resumed_config(resumed.config, config, list(settings.overrides.task)), resumed=resumed)
     else:
         outcome = train(config, job=settings.job.num if settings.mode == RunMode.MULTIRUN else None)
-    _show(outcome.results, outcome.samples, outcome.run, config["output_dir"])
+    _show(outcome.results, outcome.samples, outcome.run)
 
 
-def _show(results: dict[str, Any], samples: list[str], run: Path, output_dir: str) -> None:
+def _make_absolute(data: Any) -> None:
+    """Makes the user's files known by absolute paths, so that the run is of use from any folder."""
+    if isinstance(data, dict) and isinstance(data.get("path"), str | list):
+        paths = data["path"]
+        data["path"] = os.path.abspath(paths) if isinstance(paths, str) else [os.path.abspath(path) for path in paths]
+
+
+def _show(results: dict[str, Any], samples: list[str], run: Path) -> None:
     """Prints what a finished run has to show."""
     for number, sample in enumerate(samples, 1):
         print(f"--- sample {number} ---\n{sample}\n")
     print_results(results)
     print(f"run          {runs.shown(run)}")
-    print(f"tensorboard  tensorboard --logdir {output_dir}")
+    print(f"tensorboard  tensorboard --logdir {runs.shown(run.parent.parent)}")
 
 
 def print_results(results: dict[str, Any]) -> None:

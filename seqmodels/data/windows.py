@@ -44,7 +44,7 @@ class TBPTT:
         k1: Steps from one update to the next.
         k2: Steps the gradient flows back. Where it is larger than `k1` windows overlap and each target is still scored
             once; where it is smaller only the last `k2` of every `k1` targets are scored. The last update of a sequence
-            may have fewer than `k1` targets; where `k2 >= k1` its gradient still flows over `k2` steps.
+            may have fewer than `k1` targets; its gradient still flows over `k2` steps.
 
     Raises:
         UserError: Where one of them is below 1.
@@ -100,7 +100,7 @@ def _place(length: int, k1: int, k2: int, index: int) -> tuple[int, int, int]:
     """Returns where a window starts, where it stops, and how many of its last steps are scored."""
     begin = index * k1
     stop = min(begin + k1, length)
-    start = begin if k2 < k1 else max(0, stop - k2)
+    start = min(begin, max(0, stop - k2))
     return start, stop, min(k2, stop - begin)
 
 

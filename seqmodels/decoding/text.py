@@ -39,6 +39,8 @@ class TextWriter:
     def stream(self, prompt: str | None, length: int, sampling: Sampling, seed: int | None = None) -> Iterator[str]:
         """Yields pieces of one text as they are made; a character that spans tokens comes when it is whole."""
         decoder = IncrementalDecoder(self.tokenizer)
+        for token in self.encode_prompt(prompt):  # what stands between words depends on the one before
+            decoder.push(token)
         for (token,) in self._steps(prompt, length, 1, sampling, seed):
             if token != self.stop:
                 yield decoder.push(token)
@@ -50,7 +52,9 @@ class TextWriter:
         """Returns several continuations of one prompt, made side by side in one batch; each ends before its stop id."""
         steps = list(self._steps(prompt, length, num_samples, sampling, seed))
         rows = zip(*steps, strict=True) if steps else [()] * num_samples
-        return [self.tokenizer.decode(token for token in row if token != self.stop) for row in rows]
+        begin = self.encode_prompt(prompt)
+        prompt_length = len(self.tokenizer.decode(begin))
+        return [self.tokenizer.decode([*begin, *(i for i in row if i != self.stop)])[prompt_length:] for row in rows]
 
     def default_prompt(self) -> str:
         """What to begin with where nothing is given: a new sequence, or a new line, or whatever there is."""

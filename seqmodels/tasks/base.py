@@ -26,7 +26,7 @@ class RunningMean:
     def clear(self) -> None:
         """Forgets what was added."""
         self.total: Tensor | float = 0.0
-        self.count: Tensor | float = 0
+        self.count: Tensor | int = 0
 
     def add(self, mean: Tensor, count: Tensor | int) -> None:
         """Adds a batch's mean over `count` items."""
@@ -70,7 +70,7 @@ class Task(LightningModule):
         self.train_loss = RunningMean()
         self.evaluation_loss = RunningMean()
         self.evaluation_split = "val"
-        self.tokens_seen: Tensor | float = 0
+        self.tokens_seen: Tensor | int = 0
         self.gradient_norm: Tensor = torch.tensor(0.0)
 
     def metrics(self, loss: float, split: str) -> dict[str, float]:
@@ -81,11 +81,12 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Makes the optimizer; only matrices decay."""
-        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [parameter for parameter in trained if parameter.ndim > 1]},
-            {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
-        ]
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        for name, parameter in self.model.named_parameters():
+            is_matrix = parameter.ndim > 1 and "learned_state" not in name
+            (matrices if is_matrix else others).append(parameter)
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
         optimizer = self.make_optimizer([group for group in groups if group["params"]])
         for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]
@@ -114,13 +115,17 @@ class Task(LightningModule):
         by_norm = gradient_clip_val is not None and gradient_clip_algorithm == "norm"
         limit = gradient_clip_val if by_norm and gradient_clip_val is not None else float("inf")
         self.gradient_norm = nn.utils.clip_grad_norm_(parameters, limit).detach()
-        # A gradient scaler skips such an update by itself and lowers its scale.
-        if getattr(self.trainer.precision_plugin, "scaler", None) is None:
+        if not self._scaled:
             self.check_finite(self.gradient_norm, "gradient norm")
         if gradient_clip_val is not None and not by_norm:
             nn.utils.clip_grad_value_(parameters, gradient_clip_val)
 
     # Finite numbers
+
+    @property
+    def _scaled(self) -> bool:
+        """Whether a gradient scaler is at work: it skips updates that are not finite, and lowers its scale."""
+        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     def check_finite(self, value: Tensor, name: str) -> None:
         """Stops training where a number is not finite; on a GPU only where `assert_finite` asks, without waiting here.
@@ -132,13 +137,17 @@ class Task(LightningModule):
             self._diverged(name, float(value.detach()))
 
     def assert_finite(self) -> None:
-        """Checks the mean loss since the last report, waiting for the device.
+        """Checks the mean loss since the last report and the last gradient norm, waiting for the device.
+
+        On a GPU this is the first to know: the step that is named is then that of the check, not that of the cause.
 
         Raises:
             TrainingDiverged: With the step, the learning rate and the last gradient norm.
         """
         if float(self.train_loss.count) and not torch.isfinite(torch.as_tensor(self.train_loss.total)):
             self._diverged("loss", self.train_loss.compute())
+        if not self._scaled and not bool(torch.isfinite(self.gradient_norm)):
+            self._diverged("gradient norm", float(self.gradient_norm))
 
     def _diverged(self, name: str, value: float) -> None:
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -160,7 +169,7 @@ class Task(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Reports the part that was measured, and lets a plateau schedule see it."""
         self._report(self.evaluation_split)
-        if isinstance(self.schedule, Plateau) and self.trainer.training:
+        if isinstance(self.schedule, Plateau) and self.trainer.state.fn == "fit":
             self.schedule.observe(self.evaluation_loss.compute())
 
     def on_test_epoch_end(self) -> None:
@@ -184,7 +193,8 @@ class Task(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes all of it back."""
-        self.train_loss.total, self.train_loss.count, self.tokens_seen = checkpoint["running_sums"]
+        total, count, tokens = checkpoint["running_sums"]
+        self.train_loss.total, self.train_loss.count, self.tokens_seen = total, int(count), int(tokens)
         state = checkpoint["carried_state"]
         self.state = None if state is None else tuple(state)
         if isinstance(self.schedule, Plateau) and "schedule" in checkpoint:

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,14 @@ import yaml
 from seqmodels.commands.composing import CONFIG_DIR, compose, description, options
 from seqmodels.commands.main import main
 
-SMALL = ["trainer=cpu", "model.hidden_size=8", "data.batch_size=4", "tbptt.k1=8", "tbptt.k2=8", "callbacks.samples.length=9"]
+SMALL = [
+    "trainer=cpu",
+    "model.hidden_size=8",
+    "data.batch_size=4",
+    "tbptt.k1=8",
+    "tbptt.k2=8",
+    "callbacks.samples.length=9",
+]
 
 
 @pytest.fixture
@@ -64,8 +70,21 @@ def test_generate_repeats_with_a_seed_and_streams_what_it_writes_at_once(work, c
     assert len(re.findall(r"--- sample \d ---\nthe cat", several)) == 3
 
 
+def test_words_are_parted_from_the_prompt(work, capsys):
+    words = ["tokenizer=word", "tokenizer.min_count=1"]
+    assert main(["train", "data=text_file", "data.path=mine.txt", *SMALL, *words]) == 0
+    capsys.readouterr()
+    assert main(["generate", "prompt=the cat", "length=3", "top_k=1"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(("the cat ", "the cat\n", "the cat."))
+    assert main(["generate", "prompt=the cat", "length=3", "top_k=1", "num_samples=2"]) == 0
+    assert capsys.readouterr().out.count(shown.strip()) == 2
+
+
 def test_a_sweep_makes_a_run_of_each(work, capsys):
-    assert main(["train", "-m", "data=text_file", "data.path=mine.txt", "cell=elman,native_gru", "seed=1,2", *SMALL]) == 0
+    assert (
+        main(["train", "-m", "data=text_file", "data.path=mine.txt", "cell=elman,native_gru", "seed=1,2", *SMALL]) == 0
+    )
     configs = [yaml.safe_load(path.read_text()) for path in Path("outputs/char_lm").glob("*/config.yaml")]
     assert {(config["cell"]["_target_"], config["seed"]) for config in configs} == {
         (cell, seed) for cell in ("seqmodels.nn.ElmanCell", "torch.nn.GRU") for seed in (1, 2)
@@ -97,12 +116,10 @@ def test_list_names_everything(capsys):
     assert "tiny_shakespeare" in capsys.readouterr().out
 
 
-def test_help_answers_within_a_second_and_without_torch():
-    begin = time.perf_counter()
+def test_help_loads_no_torch():
     script = "import sys; from seqmodels.commands.main import main; main(['--help']); assert 'torch' not in sys.modules"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "seqmodels COMMAND" in shown
-    assert time.perf_counter() - begin < 10  # a hung import, not a benchmark
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "generate"])

@@ -8,7 +8,15 @@ import torch
 
 from seqmodels.commands.main import main
 
-TRAIN = ["train", "data=text_file", "trainer=cpu", "model.hidden_size=4", "data.batch_size=4", "tbptt.k1=8", "tbptt.k2=8"]
+TRAIN = [
+    "train",
+    "data=text_file",
+    "trainer=cpu",
+    "model.hidden_size=4",
+    "data.batch_size=4",
+    "tbptt.k1=8",
+    "tbptt.k2=8",
+]
 
 
 @pytest.fixture
@@ -71,6 +79,7 @@ MISTAKES = {
     "+model.hiden_size=3": "model.hiden_size=3: no such key; did you mean hidden_size?",
     "hidden_size=3": "hidden_size=3: no such key; valid here: data, tokenizer",
     "trainer.max_epoch=3": "trainer.max_epoch=3: no such key; did you mean max_epochs?",
+    "data.pth=a.txt": "data.pth=a.txt: no such key; did you mean path? valid under data: path, glob",
     "tbptt.k3=3": "tbptt.k3=3: no such key",
     "model.hidden_size=many": "model.hidden_size=many: expected an integer, got str",
     "model.hidden_size=2.5": "model.hidden_size=2.5: expected an integer, got float",
@@ -94,6 +103,16 @@ MISTAKES = {
     "callbacks.monitor.every_n_steps=0": "callbacks.monitor.every_n_steps=0: expected at least 1",
     "cell._target_=os.system": "model.cell._target_=os.system: not a target",
     "+trainer.max_epochs=3": "+trainer.max_epochs: is set already",
+    "scheduler=null": "scheduler",
+    "~scheduler": "scheduler=null: required",
+    "name=3": "name=3: expected text",
+    "+lr=3": "lr=3: no such key",
+    "--epochs=3": "--epochs=3: no such flag; settings are key=value",
+    "trainer=gpu": "trainer: ",
+    "trainer.precision=16-mixed": "trainer.precision=16-mixed: needs a GPU",
+    "callbacks.checkpoints.monitor=val/los": "monitor=val/los: no such metric; valid: val/loss",
+    "callbacks.checkpoints=null": "callbacks.checkpoints=null: a run needs its checkpoints",
+    "callbacks.samples.prompt=☃": "the vocabulary of this run lacks '☃'",
     "cell": "cell: expected key=value",
     "resume=nowhere": "resume=nowhere: no such run directory",
     "resume=latest": "resume=latest: there is no run under",
@@ -102,6 +121,8 @@ MISTAKES = {
 
 @pytest.mark.parametrize("override", MISTAKES)
 def test_overrides_that_cannot_be_meant(fails, corpus, override):
+    if override == "trainer=gpu" and torch.cuda.is_available():
+        pytest.skip("there is one")
     assert MISTAKES[override] in fails(*TRAIN, f"data.path={corpus}", override)
 
 
@@ -119,6 +140,15 @@ def test_an_output_folder_that_cannot_be_written(fails, corpus, tmp_path):
     line = fails(*TRAIN, f"data.path={corpus}", f"output_dir={tmp_path / 'taken'}")
     assert "output_dir=" in line
     assert (tmp_path / "taken").read_text() == "a file, not a folder"
+
+
+def test_a_resumed_run_keeps_its_data(fails, damaged, corpus):
+    config = damaged / "config.yaml"
+    other = damaged / "other.txt"
+    other.write_text(corpus.read_text() * 2)
+    config.write_text(config.read_text().replace(str(corpus), str(other)))
+    assert "the data are not those the run was trained on" in fails("train", f"resume={damaged}", "trainer.max_steps=9")
+    assert "single keys change" in fails("train", f"resume={damaged}", "trainer=cpu")
 
 
 def test_unknown_commands_and_keys(fails):

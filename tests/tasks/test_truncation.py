@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from seqmodels.data import TBPTT, plan_windows
+from seqmodels.data import TBPTT, StreamWindows, plan_windows
 from seqmodels.models import LanguageModel
 from seqmodels.nn import ElmanCell, GRUCell, LSTMCell
+from seqmodels.tasks import LanguageModelling
 from seqmodels.tasks.truncation import run_window
 
 ROWS, LENGTH, VOCABULARY = 3, 11, 5
@@ -110,6 +111,29 @@ def test_every_update_has_the_gradient_of_the_explicitly_truncated_graph(cell, k
     for mine, theirs in zip(got, expected, strict=True):
         for name in theirs:
             torch.testing.assert_close(mine[name], theirs[name], rtol=1e-9, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(4, 4), (2, 6), (3, 5), (5, 2), (1, 4), (None, None)])
+def test_the_task_on_windows_of_a_stream_makes_the_same_updates(k1, k2):
+    """The same through `StreamWindows` and `LanguageModelling`, which carries the state; a second epoch starts afresh."""
+    text = tokens()
+    stream = torch.cat([text[0], text[1, 1:], text[2, 1:]]).numpy()  # rows that overlap by one, as a stream's do
+    text = torch.from_numpy(stream)[torch.arange(ROWS)[:, None] * LENGTH + torch.arange(LENGTH + 1)]
+    model = make_model(LSTMCell)
+    task = LanguageModelling(model, torch.optim.SGD)
+    windows = StreamWindows(stream, ROWS, TBPTT(k1, k2))
+    got, expected_model = [], make_model(LSTMCell)
+    for _ in range(2):
+        for index in range(len(windows)):
+            model.zero_grad()
+            task.training_step(windows[index], index).backward()
+            got.append(step(model, 0.5))
+    expected = [update for _ in range(2) for update in brute_force(expected_model, text, k1, k2, 0.5)]
+    assert len(got) == len(expected)
+    for mine, theirs in zip(got, expected, strict=True):
+        for name in theirs:
+            # The loss is computed in float32, so this holds to its precision.
+            torch.testing.assert_close(mine[name], theirs[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize(("k1", "k2"), [(2, 6), (3, 5), (4, 4), (1, 4)])
