@@ -178,7 +178,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             damaged = archive.testzip()
         if damaged is not None:
             raise UserError(f"{path}: damaged (checksum of {damaged} does not match)")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint, dict) or not {"state_dict", "global_step", "generators"} <= checkpoint.keys():
+            raise UserError(f"{path}: not a checkpoint of this program")
+        return checkpoint
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint") from error
     except pickle.UnpicklingError as error:
@@ -253,9 +256,7 @@ def load_weights(model: nn.Module, run: Run) -> None:
     Raises:
         UserError: Where they do not fit.
     """
-    weights = run.checkpoint.get("state_dict")
-    if not isinstance(weights, dict):
-        raise UserError(f"{run.checkpoint_path}: not a checkpoint of this program, it has no state_dict")
+    weights = run.checkpoint["state_dict"]
     own = {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
     try:
         model.load_state_dict(own)

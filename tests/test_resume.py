@@ -21,16 +21,16 @@ from seqmodels.training import resumed_config, train
 
 # Dropout draws random numbers, the overlapping windows hand their state on within, two epochs have a boundary.
 RUN = ["trainer.max_epochs=2", "tbptt.k1=8", "tbptt.k2=12", "model.output_dropout=0.3", "data.batch_size=32"]
+EARLY_STOPPING = ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-12"]
+PLATEAU = ["scheduler=plateau", "scheduler.patience=0", "scheduler.gamma=0.3", "optimizer.lr=0.3"]
 VARIANTS = {
     "overlapping": RUN,
     "gaps, plateau": [*RUN, "tbptt.k1=12", "tbptt.k2=8", "scheduler=plateau", "scheduler.patience=0"],
     "accumulated": [*RUN, "trainer.accumulate_grad_batches=3"],
     "validated within epochs": [*RUN, "trainer.val_check_interval=5"],
     "lines": [*RUN, "data.batch_size=16"],
-    "early stopping": [*RUN, "trainer.max_epochs=4", "callbacks=early_stopping", "optimizer.lr=1e-12"]
-    + ["callbacks.early_stopping.patience=1"],
-    "plateau within epochs": [*RUN, "trainer.val_check_interval=5", "scheduler=plateau", "optimizer.lr=0.3"]
-    + ["scheduler.patience=0", "scheduler.gamma=0.3"],
+    "early stopping": [*RUN, *EARLY_STOPPING, "trainer.max_epochs=4"],
+    "plateau within epochs": [*RUN, *PLATEAU, "trainer.val_check_interval=5"],
     "step limit": [*RUN, "trainer.max_epochs=null", "trainer.max_steps=19"],
     "workers": [*RUN, "data.num_workers=2", "trainer.max_epochs=null", "trainer.max_steps=18", "tbptt.k1=12"],
 }
@@ -149,34 +149,23 @@ def command(*arguments):
 
 
 def test_killed_at_random_moments_and_resumed_the_weights_are_the_same(corpus, tmp_path):
-    """SIGKILL from outside, the commands a user types, until the run is through."""
+    """Signals from outside, the commands a user types, until the run is through."""
     overrides = [f"data.path={corpus}", "data=text_file", "trainer=cpu", "model.hidden_size=32", "data.batch_size=8"]
-    overrides += [
-        "tbptt.k1=4",
-        "tbptt.k2=6",
-        "trainer.max_epochs=12",
-        "model.output_dropout=0.2",
-        "callbacks.samples=null",
-    ]
-    overrides += ["callbacks.checkpoints.every_seconds=0.2", "trainer.val_check_interval=700"]
+    overrides += ["tbptt.k1=4", "tbptt.k2=6", "trainer.max_epochs=12", "model.output_dropout=0.2"]
+    overrides += ["callbacks.checkpoints.every_seconds=0.2", "trainer.val_check_interval=700", "callbacks.samples=null"]
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     subprocess.run(command("train", *overrides, f"output_dir={undisturbed}"), check=True, capture_output=True)
-    arguments, kills, draw = [*overrides, f"output_dir={killed}"], 0, random.Random(0)
-    for _ in range(20):
-        process = subprocess.Popen(command("train", *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        last = killed / "latest" / "checkpoints" / "last.ckpt"
+    arguments, draw = [*overrides, f"output_dir={killed}"], random.Random(0)
+    last = killed / "latest" / "checkpoints" / "last.ckpt"
+    for signum, code in [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGKILL, -9), (signal.SIGINT, 130)]:
         before = last.stat().st_mtime_ns if last.exists() else 0
+        process = subprocess.Popen(command("train", *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while process.poll() is None and (not last.exists() or last.stat().st_mtime_ns == before):
             time.sleep(0.02)
-        if kills < 2:
-            time.sleep(draw.uniform(0.0, 1.0))
-            process.kill()
+        time.sleep(draw.uniform(0.0, 0.5))
+        process.send_signal(signum)
         _, errors = process.communicate()
-        kills += process.returncode == -signal.SIGKILL
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, errors.decode()
+        assert process.returncode == code, errors.decode()
         arguments = [f"resume={killed / 'latest'}"]
-    assert process.returncode == 0
-    assert kills == 2
+    subprocess.run(command("train", *arguments), check=True, capture_output=True)
     assert same(final_state(killed / "latest"), final_state(undisturbed / "latest"))
