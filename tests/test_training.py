@@ -115,14 +115,17 @@ def test_there_are_experiments_to_find():
 
 
 def test_lines_are_whole_sequences_with_an_end(small_run):
-    outcome = small_run("tbptt.k1=null", "tbptt.k2=null", "optimizer.lr=0.02", data="text_lines")
+    outcome = small_run(
+        "tbptt.k1=null", "tbptt.k2=null", "optimizer.lr=0.02", "trainer.max_epochs=3", data="text_lines"
+    )
     assert outcome.results["val/loss"] < 2.5
     assert all("\n" not in sample for sample in outcome.samples)
 
 
 def test_tied_weights_one_hot_depth_and_learned_state_train(small_run):
-    tied = small_run("optimizer.lr=0.02", "model.tie_weights=true", "model.num_layers=2", "model.dropout=0.1")
-    one_hot = small_run("optimizer.lr=0.02", "model.embedding_size=null", "model.initial_state=learned")
+    longer = ["optimizer.lr=0.02", "trainer.max_epochs=3"]
+    tied = small_run(*longer, "model.tie_weights=true", "model.num_layers=2", "model.dropout=0.1")
+    one_hot = small_run(*longer, "model.embedding_size=null", "model.initial_state=learned")
     assert tied.results["val/loss"] < 2.5
     assert one_hot.results["val/loss"] < 2.5
 

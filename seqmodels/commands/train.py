@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels import runs
-from seqmodels.commands.composing import CONFIG_DIR, to_plain
+from seqmodels.commands.composing import CONFIG_DIR, options, to_plain
 from seqmodels.commands.failures import explain
 from seqmodels.errors import UserError
 
@@ -24,6 +24,9 @@ def main(arguments: list[str]) -> None:
     flags = [word for word in arguments if word.startswith("-") and word.partition("=")[0] not in FLAGS]
     if flags:
         raise UserError(f"{flags[0]}: no such flag; settings are key=value, such as trainer.max_epochs=3")
+    for key, _, value in (word.partition("=") for word in arguments):
+        if value in ("", "null") and key not in ("experiment", "debug") and options(key):
+            raise UserError(f"{key}={value}: required; choose one of {', '.join(options(key))}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *arguments]
     failures: list[Exception] = []
@@ -40,7 +43,7 @@ def main(arguments: list[str]) -> None:
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(job)()
-    except ValueError as error:  # Hydra's word for a group that is set to null
+    except ValueError as error:  # Hydra's word for a group override that it cannot use
         raise UserError(str(error)) from error
     if failures:
         raise failures[0]

@@ -145,7 +145,9 @@ def load_corpus(paths: list[Path], tokenizer: Tokenizer, config: CorpusConfig, c
     if config.form == "lines":
         tokenizer.add_special_tokens([BOS, EOS])
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    key = {"version": FORMAT_VERSION, "files": stats, "config": vars(config), "tokenizer": tokenizer.to_spec()}
+    seed = config.seed if config.form == "lines" else 0  # a stream is split the same whatever the seed
+    settings = {**vars(config), "seed": seed}
+    key = {"version": FORMAT_VERSION, "files": stats, "config": settings, "tokenizer": tokenizer.to_spec()}
     return cached(cache_dir, key, build=lambda folder: _build(paths, tokenizer, config, folder), load=_load)
 
 

@@ -134,7 +134,7 @@ class TextFile(DataModule):
     ):
         super().__init__(num_workers)
         self.path, self.glob = path, glob
-        corpus = CorpusConfig("stream", val_fraction, test_fraction)
+        corpus = CorpusConfig("stream", val_fraction, test_fraction, seed)
         self.config = TextConfig(corpus, tokenizer or CharTokenizer(), batch_size, cache_dir, tbptt, spec)
 
     def load(self) -> Loaded:
@@ -161,7 +161,7 @@ class PythonSource(DataModule):
         spec: dict[str, Any] | None = None,
     ):
         super().__init__(num_workers)
-        corpus = CorpusConfig("stream", val_fraction, test_fraction)
+        corpus = CorpusConfig("stream", val_fraction, test_fraction, seed)
         self.config = TextConfig(corpus, tokenizer or CharTokenizer(), batch_size, cache_dir, tbptt, spec)
 
     def load(self) -> Loaded:
@@ -193,7 +193,7 @@ class TinyShakespeare(DataModule):
     ):
         super().__init__(num_workers)
         self.path = path
-        corpus = CorpusConfig("stream", val_fraction, test_fraction)
+        corpus = CorpusConfig("stream", val_fraction, test_fraction, seed)
         self.config = TextConfig(corpus, tokenizer or CharTokenizer(), batch_size, cache_dir, tbptt, spec)
 
     def load(self) -> Loaded:

@@ -52,7 +52,8 @@ def test_recurrent_weights_start_orthogonal_in_each_gate(cell):
     for gate in weight.split(8):
         torch.testing.assert_close(gate @ gate.t(), torch.eye(8), rtol=0, atol=1e-5)
     weight = layer.cells[0].weight_ih if isinstance(layer, Recurrent) else layer.layers.weight_ih_l0
-    assert 0.8 * 8**-0.5 < weight.abs().max().item() <= 8**-0.5
+    bound = (6 / (D + 8)) ** 0.5  # Glorot, each gate by itself
+    assert 0.8 * bound < weight.abs().max().item() <= bound
 
 
 def test_options_of_torch_layers():

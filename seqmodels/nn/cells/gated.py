@@ -60,7 +60,7 @@ class GatedCell(Cell):
 
     Attributes:
         num_gates: Blocks of `hidden_size` rows in the weights; a subclass sets it (4 for an LSTM).
-        weight_ih: (num_gates * hidden_size, input_size), uniform in +-1/sqrt(hidden_size).
+        weight_ih: (num_gates * hidden_size, input_size), Glorot uniform in each gate.
         weight_hh: (num_gates * hidden_size, hidden_size), orthogonal in each gate.
         bias_ih: (num_gates * hidden_size,), zero; None without bias.
         bias_hh: (num_gates * hidden_size,), zero; None without bias.

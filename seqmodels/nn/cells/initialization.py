@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def reset_gates(weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> None:
-    """Draws the parameters of one cell: uniform input weights, orthogonal recurrent weights in each gate, zero biases.
+    """Draws the parameters of one cell, each gate by itself: Glorot uniform input weights, orthogonal recurrent ones.
 
-    Orthogonal recurrence keeps the norm of what it carries (Saxe et al., 2014, arXiv:1312.6120).
+    Glorot and Bengio, 2010, "Understanding the difficulty of training deep feedforward neural networks". Orthogonal
+    recurrence keeps the norm of what it carries (Saxe et al., 2014, arXiv:1312.6120). Biases start at zero.
 
     Args:
         weight_ih: (gates * hidden_size, input_size).
@@ -17,8 +18,8 @@ def reset_gates(weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bi
         bias_hh: (gates * hidden_size,) or None.
     """
     hidden_size = weight_hh.shape[1]
-    bound = hidden_size**-0.5
-    nn.init.uniform_(weight_ih, -bound, bound)
+    for gate in weight_ih.split(hidden_size):
+        nn.init.xavier_uniform_(gate)
     for gate in weight_hh.split(hidden_size):
         nn.init.orthogonal_(gate)
     for bias in (bias_ih, bias_hh):
