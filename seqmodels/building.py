@@ -23,6 +23,28 @@ OTHER_TARGETS = {
     "torch.optim": ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad"),
     "lightning.pytorch.callbacks": ("EarlyStopping",),
 }
+GROUPS = ("data", "tokenizer", "model", "cell", "task", "tbptt", "optimizer", "scheduler", "trainer", "callbacks")
+NAMES = ("name", "output_dir")
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Checks what belongs to no group of its own.
+
+    Raises:
+        UserError: For a missing or unknown group, and for a seed or a name of the wrong kind.
+    """
+    for key in config:
+        if key not in (*GROUPS, *NAMES, "seed"):
+            raise UserError(unknown_key("", key, config[key], [*GROUPS, *NAMES, "seed"]))
+    for group in GROUPS:
+        if not isinstance(config.get(group), Mapping):
+            raise UserError(f"{group}={config.get(group, 'null')}: required; `seqmodels list` shows the choices")
+    for name in NAMES:
+        if not isinstance(config.get(name), str) or not config[name]:
+            raise UserError(f"{name}={config.get(name)}: expected text")
+    seed = config.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed}: expected an integer from 0 to {2**32 - 1}")
 
 
 def build(node: Any, path: str, **provided: Any) -> Any:

@@ -16,7 +16,7 @@ import torch
 import yaml
 from torch import nn
 
-from seqmodels.building import build
+from seqmodels.building import build, check_config
 from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
 from seqmodels.data import tokenizer_from_spec
 from seqmodels.decoding import TextWriter
@@ -148,6 +148,10 @@ def read_config(run: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise UserError(f"{path}: expected a mapping, got {type(config).__name__}")
+    try:
+        check_config(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return config
 
 
@@ -278,6 +282,9 @@ def text_writer(model: nn.Module, spec: Mapping[str, Any]) -> TextWriter:
     """
     if not writes_text(spec):
         raise UserError(f"a run over data of kind {spec.get('kind')!r} generates no text")
-    tokenizer = tokenizer_from_spec(spec["tokenizer"])
+    try:
+        tokenizer = tokenizer_from_spec(spec["tokenizer"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{SPEC}: its tokenizer cannot be read: {type(error).__name__}: {error}") from error
     forbidden = [spec[name] for name in ("unk", "bos") if spec.get(name) is not None]
     return TextWriter(model, tokenizer, spec.get("bos"), spec.get("eos"), forbidden)

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
 from seqmodels import runs
-from seqmodels.building import build, unknown_key
+from seqmodels.building import build, check_config
 from seqmodels.callbacks import Budget, Checkpoints, CsvMetrics, Monitor, ProgressReport, Samples, find_callback
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
@@ -26,8 +26,6 @@ log = logging.getLogger("seqmodels")
 
 # What may change when a run is continued: how far and where it runs, and what is watched. The rest is the run itself.
 RESUMABLE = ("trainer", "callbacks")
-GROUPS = ("data", "tokenizer", "model", "cell", "task", "tbptt", "optimizer", "scheduler", "trainer", "callbacks")
-NAMES = ("name", "output_dir")
 
 
 @dataclass
@@ -154,26 +152,6 @@ def resumed_config(saved: Mapping[str, Any], composed: Mapping[str, Any], overri
         else:
             target.pop(parts[-1], None)  # ~callbacks.samples
     return config
-
-
-def check_config(config: Mapping[str, Any]) -> None:
-    """Checks what belongs to no group of its own.
-
-    Raises:
-        UserError: For a missing or unknown group, and for a seed or a name of the wrong kind.
-    """
-    for key in config:
-        if key not in (*GROUPS, *NAMES, "seed"):
-            raise UserError(unknown_key("", key, config[key], [*GROUPS, *NAMES, "seed"]))
-    for group in GROUPS:
-        if not isinstance(config.get(group), Mapping):
-            raise UserError(f"{group}={config.get(group, 'null')}: required; `seqmodels list` shows the choices")
-    for name in NAMES:
-        if not isinstance(config.get(name), str) or not config[name]:
-            raise UserError(f"{name}={config.get(name)}: expected text")
-    seed = config.get("seed")
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise UserError(f"seed={seed}: expected an integer from 0 to {2**32 - 1}")
 
 
 def _check_monitors(callbacks: list[Callback], task: Task, splits: tuple[str, ...]) -> None:
