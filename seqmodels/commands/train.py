@@ -24,8 +24,8 @@ def main(arguments: list[str]) -> None:
     flags = [word for word in arguments if word.startswith("-") and word.partition("=")[0] not in FLAGS]
     if flags:
         raise UserError(f"{flags[0]}: no such flag; settings are key=value, such as trainer.max_epochs=3")
-    for key, _, value in (word.partition("=") for word in arguments):
-        if value in ("", "null") and key not in ("experiment", "debug") and options(key):
+    for key, equals, value in (word.partition("=") for word in arguments):
+        if equals and value in ("", "null") and key not in ("experiment", "debug") and options(key):
             raise UserError(f"{key}={value}: required; choose one of {', '.join(options(key))}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *arguments]
