@@ -38,7 +38,8 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise UserError(unknown_key("", key, config[key], [*GROUPS, *NAMES, "seed"]))
     for group in GROUPS:
         if not isinstance(config.get(group), Mapping):
-            raise UserError(f"{group}={config.get(group, 'null')}: required; `seqmodels list` shows the choices")
+            reason = "required" if config.get(group) is None else "expected a mapping"
+            raise UserError(f"{group}={config.get(group, 'null')}: {reason}; `seqmodels list` shows the choices")
     for name in NAMES:
         if not isinstance(config.get(name), str) or not config[name]:
             raise UserError(f"{name}={config.get(name)}: expected text")

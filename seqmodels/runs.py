@@ -168,6 +168,10 @@ def read_spec(run: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if not isinstance(spec, dict):
         raise UserError(f"{path}: expected a mapping, got {type(spec).__name__}")
+    if writes_text(spec) and not (isinstance(spec.get("tokenizer"), dict) and isinstance(spec.get("vocab_size"), int)):
+        raise UserError(f"{path}: damaged: it lacks a tokenizer (a mapping) or a vocab_size (an integer)")
+    if not isinstance(spec.get("kind"), str):
+        raise UserError(f"{path}: damaged: it lacks a kind")
     return spec
 
 

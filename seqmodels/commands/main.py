@@ -72,6 +72,8 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         return _guarded(name, arguments, debug)
+    except Terminated:
+        return 143
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -82,7 +84,7 @@ def _guarded(name: str, arguments: list[str], debug: bool) -> int:
         sys.stdout.flush()
         return 0
     except Terminated:
-        return 143
+        raise
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:
