@@ -6,7 +6,7 @@ layer = Recurrent(LSTMCell, input_size=32, hidden_size=64, num_layers=2)
 outputs, state = layer(inputs, lengths=lengths)
 """
 
-from seqmodels.nn.cells import Cell, Derivative, ElmanCell, GatedCell, GRUCell, LSTMCell
+from seqmodels.nn.cells import Cell, Derivative, ElmanCell, GatedCell, GRUCell, LSTMCell, Weights
 from seqmodels.nn.kernels import backends
 from seqmodels.nn.native import NativeRecurrent, make_recurrent
 from seqmodels.nn.ragged import valid_mask
@@ -23,6 +23,7 @@ __all__ = [
     "NativeRecurrent",
     "Recurrent",
     "State",
+    "Weights",
     "backends",
     "make_recurrent",
     "map_state",

@@ -142,9 +142,9 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, State]:
         """Runs cell k over (time, batch, features), from the end if backward."""
         cell = self._cell(k)
-        projected = cell.project(_reverse(inputs, rows) if backward else inputs)
-        kernel = kernels.select(self.backend, cell, projected)
-        outputs, state = kernel.run(cell, projected, state, None if rows is None else rows.batch_sizes)
+        kernel = kernels.select(self.backend, cell, inputs)
+        inputs = _reverse(inputs, rows) if backward else inputs
+        outputs, state = kernel.run(cell, inputs, state, None if rows is None else rows.batch_sizes)
         return _reverse(outputs, rows) if backward else outputs, state
 
     def _cell(self, k: int) -> Cell:

@@ -1,6 +1,7 @@
 """The narrower contract: one recurrent product, then arithmetic within each row."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,22 @@ from torch import Tensor, nn
 from seqmodels.nn.cells.cell import Cell
 from seqmodels.nn.cells.initialization import reset_gates
 from seqmodels.nn.state import State
+
+
+class Weights(NamedTuple):
+    """The products of a gated cell, as one call uses them.
+
+    Attributes:
+        weight_ih: (num_gates * hidden_size, input_size).
+        weight_hh: (num_gates * hidden_size, hidden_size).
+        bias_ih: (num_gates * hidden_size,) or None.
+        bias_hh: (num_gates * hidden_size,) or None.
+    """
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor | None = None
+    bias_hh: Tensor | None = None
 
 
 class Derivative(ABC):
@@ -109,6 +126,10 @@ class GatedCell(Cell):
         """Draws the parameters anew."""
         reset_gates(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
+    def weights(self) -> Weights:
+        """Gives the weights for one call over a sequence; a subclass may drop or normalise them here."""
+        return Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+
     def project(self, inputs: Tensor) -> Tensor:
         """Gives `weight_ih @ x + bias_ih` for any number of steps at once.
 
@@ -116,27 +137,30 @@ class GatedCell(Cell):
             inputs: (..., input_size).
 
         Returns:
-            (..., num_gates * hidden_size).
+            (..., num_gates * hidden_size); a subclass may append columns of its own, such as masks.
         """
-        return F.linear(inputs, self.weight_ih, self.bias_ih)
+        weights = self.weights()
+        return F.linear(inputs, weights.weight_ih, weights.bias_ih)
 
     def step(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         """Takes one step: the recurrent product, then `update`.
 
         Args:
-            projected: (batch, num_gates * hidden_size).
+            projected: What `project` made of this step's inputs, (batch, num_gates * hidden_size or more).
             state: The state before the step, each (batch, hidden_size).
 
         Returns:
             The output (batch, hidden_size), and the state after the step.
         """
-        return self.update(projected, F.linear(state[0], self.weight_hh, self.bias_hh), state)
+        weights = self.weights()
+        return self.update(projected, F.linear(state[0], weights.weight_hh, weights.bias_hh), state)
 
     def update(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         """Does the arithmetic of one step. Every row must be computed from that row alone.
 
         Args:
-            projected: `weight_ih @ x + bias_ih`, (batch, num_gates * hidden_size).
+            projected: What `project` gave: `weight_ih @ x + bias_ih`, (batch, num_gates * hidden_size), and any
+                columns that the cell's own `project` appended.
             recurrent: `weight_hh @ h + bias_hh`, (batch, num_gates * hidden_size).
             state: The state before the step, each (batch, hidden_size).
 

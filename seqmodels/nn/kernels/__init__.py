@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from seqmodels.nn.cells import Cell
+from seqmodels.nn.cells import Cell, Weights
 from seqmodels.nn.kernels import aten, reference
 from seqmodels.nn.state import State
 
@@ -25,15 +25,21 @@ class Kernel(Protocol):
         """Tells why it cannot run a cell on tensors like this one (device and dtype), or None when it can."""
 
     def run(
-        self, cell: Cell, projected: Tensor, state: State, batch_sizes: list[int] | None = None
+        self,
+        cell: Cell,
+        inputs: Tensor,
+        state: State,
+        batch_sizes: list[int] | None = None,
+        weights: Weights | None = None,
     ) -> tuple[Tensor, State]:
         """Runs one cell over all steps, forward in time.
 
         Args:
             cell: The cell.
-            projected: `cell.project` of the inputs, (time, batch, anything).
+            inputs: (time, batch, input_size).
             state: The state before the first step, each (batch, hidden_size).
             batch_sizes: Rows still running at each step, never growing, as in a `PackedSequence`; all if None.
+            weights: What a gated cell's products use instead of its own `weights()`.
 
         Returns:
             The outputs (time, batch, hidden_size), zero where a row has ended, and each row's state after its last

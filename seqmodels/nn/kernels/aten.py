@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmodels.nn.cells import Cell, Derivative, GatedCell
+from seqmodels.nn.cells import Cell, Derivative, GatedCell, Weights
+from seqmodels.nn.kernels.reference import project
 from seqmodels.nn.state import State
 
 # Partial derivatives are computed for as many steps at once as have about this many elements per gate: enough to pay
@@ -38,17 +39,24 @@ def _owner(cell: Cell, method: str) -> type:
     return next(base for base in type(cell).__mro__ if method in vars(base))
 
 
-def run(cell: Cell, projected: Tensor, state: State, batch_sizes: list[int] | None = None) -> tuple[Tensor, State]:
+def run(
+    cell: Cell,
+    inputs: Tensor,
+    state: State,
+    batch_sizes: list[int] | None = None,
+    weights: Weights | None = None,
+) -> tuple[Tensor, State]:
     """Runs one cell over all steps; see `Kernel.run`.
 
     Raises:
         RuntimeError: In the backward pass, when it was asked for with `create_graph=True`.
     """
     assert isinstance(cell, GatedCell)
-    projected = projected.to(state[0].dtype)
+    weights = weights or cell.weights()
+    projected = project(cell, inputs, weights).to(state[0].dtype)
     with torch.autocast(projected.device.type, enabled=False):
         outputs, *final_state = _Loop.apply(
-            cell.derivative(), batch_sizes, projected, cell.weight_hh, cell.bias_hh, *state
+            cell.derivative(), batch_sizes, projected, weights.weight_hh, weights.bias_hh, *state
         )
     return outputs, tuple(final_state)
 
