@@ -1,5 +1,6 @@
 """The loop in plain autograd: any cell, any derivative. It defines what is right."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -33,6 +34,7 @@ def run(
         ValueError: The cell's step gives something that is not its output and state.
     """
     B = inputs.shape[1]
+    take_step: Callable[[Tensor, State], tuple[Tensor, State]]
     if isinstance(cell, GatedCell):
         weights = weights or cell.weights()  # once, so that all steps share what is drawn
         projected, take_step = project(cell, inputs, weights), partial(_step, cell, weights)
