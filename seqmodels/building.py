@@ -1,8 +1,9 @@
 """The one place where configuration becomes objects.
 
 A mapping with `_target_` names a class or function; its other keys are the arguments. Only names that the packages
-below export, and a few of torch's and Lightning's, can be targets: nothing else that a configuration names is ever
-called, so a stranger's `config.yaml` can do no harm. Every argument is checked against the annotation of its parameter.
+below export, a few of torch's and Lightning's, and those of modules that the command line trusts, can be targets:
+nothing else that a configuration names is ever called, so a stranger's `config.yaml` can do no harm. Every argument is
+checked against the annotation of its parameter.
 """
 
 import difflib
@@ -15,6 +16,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from seqmodels import trust
 from seqmodels.errors import UserError
 
 EXPORTING_PACKAGES = ("seqmodels.nn", "seqmodels.data", "seqmodels.models", "seqmodels.tasks", "seqmodels.callbacks")
@@ -116,7 +118,10 @@ def resolve(name: Any, path: str) -> Callable[..., Any]:
             return getattr(module, attribute)
     if attribute in OTHER_TARGETS.get(module_name, ()):
         return getattr(importlib.import_module(module_name), attribute)
-    raise UserError(f"{path}._target_={name}: not a target that configuration may name")
+    key = f"{path}._target_={name}"
+    if trust.is_trusted(module_name):
+        return trust.find_target(module_name, attribute, key)
+    raise UserError(f"{key}: not a target that configuration may name{trust.hint(module_name)}")
 
 
 def check_arguments(target: Callable[..., Any], arguments: dict[str, Any], path: str) -> dict[str, Any]:
@@ -137,7 +142,8 @@ def check_arguments(target: Callable[..., Any], arguments: dict[str, Any], path:
     # torch's recurrent layers take `*args, **kwargs`; what they refuse, they refuse themselves.
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     hints = _hints(target)
-    own = getattr(target, "__module__", "").startswith("seqmodels")
+    module_name = getattr(target, "__module__", "")
+    own = module_name.startswith("seqmodels") or trust.is_trusted(module_name)
     checked = {}
     for key, value in arguments.items():
         if key not in parameters and not open_ended:
@@ -153,7 +159,8 @@ def unknown_key(path: str, key: str, value: Any, valid: list[str]) -> str:
     close = difflib.get_close_matches(key, valid, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     where = f"under {path}" if path else "here"
-    return f"{full}={value}: no such key; {hint}valid {where}: {', '.join(valid) or 'nothing'}"
+    names = ", ".join(valid) or f"nothing; for a class of your own, +{full}={value} adds it"
+    return f"{full}={value}: no such key; {hint}valid {where}: {names}"
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:

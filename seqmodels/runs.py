@@ -16,6 +16,7 @@ import torch
 import yaml
 from torch import nn
 
+from seqmodels import trust
 from seqmodels.building import build, check_config
 from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
 from seqmodels.data import tokenizer_from_spec
@@ -244,7 +245,10 @@ def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
 def build_model(config: Mapping[str, Any], spec: Mapping[str, Any]) -> nn.Module:
     """Builds the model of a configuration; sizes that it leaves open come from the spec of the data."""
     sizes = {key: value for key, value in spec.items() if isinstance(value, int)}
-    return build(config.get("model"), "model", **sizes)
+    with trust.naming_own_code(config.get("model"), "model"):
+        model = build(config.get("model"), "model", **sizes)
+        trust.try_out(model)
+    return model
 
 
 def load_model(run: Run) -> nn.Module:

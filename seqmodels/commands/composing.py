@@ -38,7 +38,7 @@ def compose(overrides: list[str] | None = None) -> dict[str, Any]:
 
 def to_plain(config: Any) -> dict[str, Any]:
     """Drops what only the command line needs."""
-    return {key: value for key, value in config.items() if key not in ("resume", "experiment")}
+    return {key: value for key, value in config.items() if key not in ("resume", "experiment", "trusted")}
 
 
 def valid_keys(path: str, arguments: list[str]) -> list[str]:

@@ -23,10 +23,12 @@ def main(arguments: list[str]) -> None:
     from seqmodels.commands.train import print_results
     from seqmodels.runs import load_run
     from seqmodels.trainers import TrainerSettings
+    from seqmodels.trust import module_names, trusting
 
     chosen = Evaluation(**parse(Evaluation, rest))
     settings = TrainerSettings(accelerator=chosen.accelerator, precision=chosen.precision, max_epochs=1)
-    print_results(evaluation.evaluate(load_run(chosen.run), chosen.split, overrides, settings))
+    with trusting(module_names(chosen.trusted)):
+        print_results(evaluation.evaluate(load_run(chosen.run), chosen.split, overrides, settings))
 
 
 def _value(argument: str, text: str) -> Any:
@@ -49,9 +51,11 @@ class Evaluation:
         split: The part of the data.
         accelerator: The device.
         precision: The precision.
+        trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.
     """
 
     run: str = "latest"
     split: Literal["train", "val", "test"] = "test"
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
+    trusted: str = ""

@@ -25,6 +25,7 @@ def generate(
     top_p: float | None = None,
     num_samples: int = 1,
     seed: int | None = None,
+    trusted: str = "",
 ) -> Iterator[str]:
     """Writes text with a trained run.
 
@@ -37,6 +38,7 @@ def generate(
         top_p: Draws from the likeliest tokens that together hold this probability.
         num_samples: How many texts.
         seed: Repeats the same text.
+        trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.
 
     Raises:
         UserError: For a value out of range, or a prompt the vocabulary cannot spell.
@@ -44,6 +46,7 @@ def generate(
     from seqmodels.decoding import Sampling
     from seqmodels.errors import UserError
     from seqmodels.runs import load_model, load_run, text_writer
+    from seqmodels.trust import module_names, trusting
 
     if num_samples < 1:
         raise UserError(f"num_samples={num_samples}: expected at least 1")
@@ -55,12 +58,13 @@ def generate(
         sampling = Sampling(temperature, top_k, top_p)
     except ValueError as error:
         raise UserError(str(error)) from error
-    loaded = load_run(run)
-    writer = text_writer(load_model(loaded), loaded.spec)
-    shown = writer.default_prompt() if prompt is None else prompt
-    if num_samples == 1:
-        yield shown.lstrip("\n")
-        yield from writer.stream(shown, length, sampling, seed)
-        return
-    for number, text in enumerate(writer.write(shown, length, sampling, num_samples, seed), 1):
-        yield f"--- sample {number} ---\n{shown.lstrip(chr(10))}{text}\n"
+    with trusting(module_names(trusted)):
+        loaded = load_run(run)
+        writer = text_writer(load_model(loaded), loaded.spec)
+        shown = writer.default_prompt() if prompt is None else prompt
+        if num_samples == 1:
+            yield shown.lstrip("\n")
+            yield from writer.stream(shown, length, sampling, seed)
+            return
+        for number, text in enumerate(writer.write(shown, length, sampling, num_samples, seed), 1):
+            yield f"--- sample {number} ---\n{shown.lstrip(chr(10))}{text}\n"

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,6 +14,10 @@ from seqmodels import runs
 from seqmodels.commands.composing import CONFIG_DIR, options, to_plain
 from seqmodels.commands.failures import explain
 from seqmodels.errors import UserError
+from seqmodels.trust import module_names, trusting
+
+if TYPE_CHECKING:
+    from seqmodels.training import Outcome
 
 # Hydra's flags that are of use here.
 FLAGS = ("-h", "--help", "--hydra-help", "-m", "--multirun", "-c", "--cfg", "--resolve", "-p", "--package")
@@ -51,20 +55,28 @@ def main(arguments: list[str]) -> None:
 
 def _run(composed: DictConfig) -> None:
     """Runs one job."""
-    from seqmodels.training import resumed_config, train
-
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:
         raise UserError(f"{missing[0]}: required, give it on the command line: {missing[0]}=...")
-    config = to_plain(OmegaConf.to_container(composed, resolve=True))
+    plain = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(plain, dict)
+    config = to_plain(plain)
     _make_absolute(config.get("data"))
-    settings = HydraConfig.get()
-    if composed.resume is not None:
-        resumed = runs.load_run(str(composed.resume), key="resume", to_resume=True)
-        outcome = train(resumed_config(resumed.config, config, list(settings.overrides.task)), resumed=resumed)
-    else:
-        outcome = train(config, job=settings.job.num if settings.mode == RunMode.MULTIRUN else None)
+    with trusting(module_names(plain["trusted"])):
+        outcome = _train(config, plain["resume"])
     _show(outcome.results, outcome.samples, outcome.run)
+
+
+def _train(config: dict[str, Any], resume: Any) -> "Outcome":
+    """Starts a run, or goes on with one."""
+    from seqmodels.training import resumed_config, train
+
+    settings = HydraConfig.get()
+    if resume is None:
+        return train(config, job=settings.job.num if settings.mode == RunMode.MULTIRUN else None)
+    resumed = runs.load_run(str(resume), key="resume", to_resume=True)
+    overrides = [override for override in settings.overrides.task if not override.startswith("trusted=")]
+    return train(resumed_config(resumed.config, config, overrides), resumed=resumed)
 
 
 def _make_absolute(data: Any) -> None:

@@ -102,7 +102,11 @@ def test_every_name_in_every_group_composes():
     for group in (path for path in CONFIG_DIR.iterdir() if path.is_dir()):
         for name in options(group.name):
             needs_path = "path: ???" in (group / f"{name}.yaml").read_text() or name == "lines"
-            config = compose([f"{group.name}={name}", *(["data.path=x"] if needs_path else [])])
+            needs = [
+                *(["data.path=x"] if needs_path else []),
+                *(["cell._target_=mine.Cell"] if name == "custom" else []),
+            ]
+            config = compose([f"{group.name}={name}", *needs])
             assert config["model"]["_target_"]
             assert description(group.name, name), f"{group.name}/{name}.yaml has no comment that says what it is"
             count += 1
