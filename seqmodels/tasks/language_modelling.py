@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from seqmodels.data import IGNORE_INDEX, Window
 from seqmodels.models import LanguageModel
-from seqmodels.nn import map_state
+from seqmodels.nn import activation_penalty, map_state, temporal_activation_penalty
 from seqmodels.tasks.base import Task
 from seqmodels.tasks.schedules import Schedule
 from seqmodels.tasks.truncation import run_window
@@ -24,6 +24,13 @@ class LanguageModelling(Task):
         optimizer: Makes the optimizer from parameter groups.
         schedule: Factor on the learning rate.
         characters_per_token: Of each part of the data, so that losses compare between tokenizers; 1 where left out.
+        activation_penalty: Factor of the mean square of the recurrent layers' outputs, added to the training loss.
+        temporal_activation_penalty: Factor of the mean square of their change from step to step, added likewise. Both
+            after Merity et al. 2017, "Revisiting Activation Regularization for Language RNNs"; here both act on the
+            outputs before dropout. Neither is part of any loss that is reported.
+
+    Raises:
+        ValueError: A factor is negative.
     """
 
     model: LanguageModel
@@ -34,9 +41,13 @@ class LanguageModelling(Task):
         optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer],
         schedule: Schedule | None = None,
         characters_per_token: dict[str, float] | None = None,
+        activation_penalty: float = 0.0,
+        temporal_activation_penalty: float = 0.0,
     ):
         super().__init__(model, optimizer, schedule)
         self.characters_per_token = characters_per_token or {}
+        self.activation_penalty = _checked("activation_penalty", activation_penalty)
+        self.temporal_activation_penalty = _checked("temporal_activation_penalty", temporal_activation_penalty)
 
     def metrics(self, loss: float, split: str) -> dict[str, float]:
         """Returns loss (nats a token), bits per token and per character, and perplexity per token."""
@@ -54,23 +65,32 @@ class LanguageModelling(Task):
             self.state = None
         elif self.state is not None:
             self.state = map_state(lambda tensor: tensor.to(self.device), self.state)
-        loss, count = self._loss(window, training=True)
+        loss, count, hidden = self._loss(window, training=True)
         self.check_finite(loss, "loss")
         self.train_loss.add(loss, count)
         self.tokens_seen = self.tokens_seen + count
-        return loss
+        return loss + self._penalty(hidden, window.targets != IGNORE_INDEX)
 
     def validation_step(self, window: Window, batch_idx: int) -> None:
         """Adds one window to the sums."""
         if window.first:
             self.evaluation_state = None
-        loss, count = self._loss(window, training=False)
+        loss, count, _ = self._loss(window, training=False)
         self.evaluation_loss.add(loss, count)
 
     test_step = validation_step
 
-    def _loss(self, window: Window, training: bool) -> tuple[Tensor, Tensor]:
-        """Returns the mean loss over the window's targets and their number."""
+    def _penalty(self, hidden: Tensor, valid: Tensor) -> Tensor | float:
+        """Returns what the penalties add, given the outputs of the scored steps and which of them are no padding."""
+        penalty: Tensor | float = 0.0
+        if self.activation_penalty:
+            penalty = penalty + self.activation_penalty * activation_penalty(hidden, valid)
+        if self.temporal_activation_penalty:
+            penalty = penalty + self.temporal_activation_penalty * temporal_activation_penalty(hidden, valid)
+        return penalty
+
+    def _loss(self, window: Window, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the mean loss over the window's targets, their number, and the outputs that were scored."""
         hidden, state = run_window(
             self.model.hidden,
             window.inputs,
@@ -88,4 +108,10 @@ class LanguageModelling(Task):
         total = cross_entropy(
             logits.flatten(0, 1).float(), window.targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
         )
-        return total / count.clamp(min=1), count
+        return total / count.clamp(min=1), count, hidden
+
+
+def _checked(name: str, factor: float) -> float:
+    if factor < 0:
+        raise ValueError(f"{name}={factor}: expected at least 0")
+    return factor
