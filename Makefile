@@ -13,7 +13,7 @@ help:  ## list the commands
 
 setup: $(READY)  ## make .venv with the `seqmodels` command
 
-$(READY): pyproject.toml setup.py constraints.txt
+$(READY): pyproject.toml setup.py constraints.txt $(wildcard seqmodels/nn/kernels/compiled/*.cpp seqmodels/nn/kernels/compiled/*.inc)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "seqmodels needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

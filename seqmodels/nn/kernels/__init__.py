@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from seqmodels.nn.cells import Cell, Weights
-from seqmodels.nn.kernels import aten, reference
+from seqmodels.nn.kernels import aten, compiled, reference, scan
 from seqmodels.nn.state import State
 
 __all__ = ["Kernel", "backends", "check_name", "select"]
@@ -31,6 +31,7 @@ class Kernel(Protocol):
         state: State,
         batch_sizes: list[int] | None = None,
         weights: Weights | None = None,
+        recompute: bool = False,
     ) -> tuple[Tensor, State]:
         """Runs one cell over all steps, forward in time.
 
@@ -40,6 +41,7 @@ class Kernel(Protocol):
             state: The state before the first step, each (batch, hidden_size).
             batch_sizes: Rows still running at each step, never growing, as in a `PackedSequence`; all if None.
             weights: What a gated cell's products use instead of its own `weights()`.
+            recompute: Whether to keep little for the backward pass and compute the rest again there.
 
         Returns:
             The outputs (time, batch, hidden_size), zero where a row has ended, and each row's state after its last
@@ -47,7 +49,7 @@ class Kernel(Protocol):
         """
 
 
-_KERNELS: dict[str, Kernel] = {"aten": aten, "reference": reference}
+_KERNELS: dict[str, Kernel] = {"scan": scan, "compiled": compiled, "aten": aten, "reference": reference}
 
 
 def backends() -> tuple[str, ...]:
@@ -58,7 +60,7 @@ def backends() -> tuple[str, ...]:
 
     Example:
         >>> backends()
-        ('aten', 'reference')
+        ('scan', 'compiled', 'aten', 'reference')
     """
     return tuple(name for name, kernel in _KERNELS.items() if kernel.available())
 

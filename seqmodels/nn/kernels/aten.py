@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.nn.cells import Cell, Derivative, GatedCell, Weights
-from seqmodels.nn.kernels.reference import project
+from seqmodels.nn.kernels.reference import project, run_in_segments
 from seqmodels.nn.state import State
 
 # Partial derivatives are computed for as many steps at once as have about this many elements per gate: enough to pay
@@ -45,6 +45,7 @@ def run(
     state: State,
     batch_sizes: list[int] | None = None,
     weights: Weights | None = None,
+    recompute: bool = False,
 ) -> tuple[Tensor, State]:
     """Runs one cell over all steps; see `Kernel.run`.
 
@@ -52,6 +53,8 @@ def run(
         RuntimeError: In the backward pass, when it was asked for with `create_graph=True`.
     """
     assert isinstance(cell, GatedCell)
+    if recompute:
+        return run_in_segments(run, cell, inputs, state, batch_sizes, weights)
     weights = weights or cell.weights()
     projected = project(cell, inputs, weights).to(state[0].dtype)
     with torch.autocast(projected.device.type, enabled=False):

@@ -1,14 +1,17 @@
 """The loop in plain autograd: any cell, any derivative. It defines what is right."""
 
+import math
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from seqmodels.nn.cells import Cell, GatedCell, Weights
 from seqmodels.nn.state import State
+
+Step = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
 def available() -> bool:
@@ -27,28 +30,24 @@ def run(
     state: State,
     batch_sizes: list[int] | None = None,
     weights: Weights | None = None,
+    recompute: bool = False,
 ) -> tuple[Tensor, State]:
     """Runs one cell over all steps; see `Kernel.run`.
 
     Raises:
         ValueError: The cell's step gives something that is not its output and state.
     """
-    B = inputs.shape[1]
-    take_step: Callable[[Tensor, State], tuple[Tensor, State]]
+    if recompute:
+        return run_in_segments(run, cell, inputs, state, batch_sizes, weights)
+    take_step: Step = cell.step
     if isinstance(cell, GatedCell):
         weights = weights or cell.weights()  # once, so that all steps share what is drawn
-        projected, take_step = project(cell, inputs, weights), partial(_step, cell, weights)
+        projected = project(cell, inputs, weights)
+        if type(cell).step is GatedCell.step:
+            take_step = _gated_step(cell, weights)
     else:
-        projected, take_step = cell.project(inputs), cell.step
-    outputs = []
-    for t, step_inputs in enumerate(projected.unbind(0)):
-        n = B if batch_sizes is None else batch_sizes[t]
-        output, new_state = take_step(step_inputs[:n], tuple(s[:n] for s in state))
-        if t == 0:
-            _check_step(cell, n, output, new_state)
-        outputs.append(F.pad(output.to(state[0].dtype), (0, 0, 0, B - n)))
-        state = tuple(torch.cat([new.to(old.dtype), old[n:]]) for new, old in zip(new_state, state, strict=True))
-    return torch.stack(outputs), state
+        projected = cell.project(inputs)
+    return run_steps(cell, projected, state, batch_sizes, take_step)
 
 
 def project(cell: GatedCell, inputs: Tensor, weights: Weights) -> Tensor:
@@ -58,16 +57,84 @@ def project(cell: GatedCell, inputs: Tensor, weights: Weights) -> Tensor:
     return F.linear(inputs, weights.weight_ih, weights.bias_ih)
 
 
-def _step(cell: GatedCell, weights: Weights, projected: Tensor, state: State) -> tuple[Tensor, State]:
-    """Takes one step, by the weights given unless the cell has a `step` of its own."""
-    if type(cell).step is not GatedCell.step:
-        return cell.step(projected, state)
-    return cell.update(projected, F.linear(state[0], weights.weight_hh, weights.bias_hh), state)
+def run_steps(
+    cell: Cell, projected: Tensor, state: State, batch_sizes: list[int] | None, take_step: Step
+) -> tuple[Tensor, State]:
+    """Takes all steps, one after another.
+
+    Args:
+        cell: The cell, for its sizes.
+        projected: (time, batch, anything).
+        state: Each (batch, hidden_size).
+        batch_sizes: Rows still running at each step; all if None.
+        take_step: Gives the output and the new state.
+
+    Returns:
+        The outputs (time, batch, hidden_size) and the final state.
+    """
+    B = projected.shape[1]
+    outputs = []
+    for t, step_inputs in enumerate(projected.unbind(0)):
+        n = B if batch_sizes is None else batch_sizes[t]
+        if n == B:
+            output, new_state = take_step(step_inputs, state)
+        else:
+            output, new_state = take_step(step_inputs[:n], tuple(s[:n] for s in state))
+        if t == 0:
+            _check_step(cell, n, output, new_state)
+        output = output.to(state[0].dtype)
+        new_state = tuple(new.to(old.dtype) for new, old in zip(new_state, state, strict=True))
+        if n < B:
+            output = F.pad(output, (0, 0, 0, B - n))
+            new_state = tuple(torch.cat([new, old[n:]]) for new, old in zip(new_state, state, strict=True))
+        outputs.append(output)
+        state = new_state
+    return torch.stack(outputs), state
+
+
+def run_in_segments(
+    run: Callable[..., tuple[Tensor, State]],
+    cell: Cell,
+    inputs: Tensor,
+    state: State,
+    batch_sizes: list[int] | None,
+    weights: Weights | None,
+) -> tuple[Tensor, State]:
+    """Runs about sqrt(time) segments, keeping only the states between them (Chen et al., 2016, arXiv:1604.06174).
+
+    Args:
+        run: A kernel's.
+        cell: The cell.
+        inputs: (time, batch, input_size).
+        state: Each (batch, hidden_size).
+        batch_sizes: Rows still running at each step; all if None.
+        weights: As for `Kernel.run`.
+
+    Returns:
+        The outputs and the final state.
+    """
+    if weights is None and isinstance(cell, GatedCell):
+        weights = cell.weights()  # once, so that all segments share what is drawn
+    length = math.isqrt(len(inputs) - 1) + 1
+    outputs = []
+    for start in range(0, len(inputs), length):
+        sizes = None if batch_sizes is None else batch_sizes[start : start + length]
+        part, state = checkpoint(run, cell, inputs[start : start + length], state, sizes, weights, use_reentrant=False)
+        outputs.append(part)
+    return torch.cat(outputs), state
+
+
+def _gated_step(cell: GatedCell, weights: Weights) -> Step:
+    def take_step(projected: Tensor, state: State) -> tuple[Tensor, State]:
+        return cell.update(projected, F.linear(state[0], weights.weight_hh, weights.bias_hh), state)
+
+    return take_step
 
 
 def _check_step(cell: Cell, batch_size: int, output: Tensor, state: State) -> None:
     """Refuses a step of the wrong shape, which could otherwise pass by broadcasting."""
-    shapes = [tuple(output.shape), *(tuple(tensor.shape) for tensor in state)]
-    if shapes != [(batch_size, cell.hidden_size)] * (1 + cell.num_states):
-        expected = f"an output and {cell.num_states} state tensors of shape ({batch_size}, {cell.hidden_size})"
-        raise ValueError(f"{type(cell).__name__}.step: expected {expected}, got {shapes}")
+    expected = (batch_size, cell.hidden_size)
+    if output.shape != expected or len(state) != cell.num_states or any(s.shape != expected for s in state):
+        shapes = [tuple(output.shape), *(tuple(tensor.shape) for tensor in state)]
+        wanted = f"an output and {cell.num_states} state tensors of shape {expected}"
+        raise ValueError(f"{type(cell).__name__}.step: expected {wanted}, got {shapes}")
