@@ -1,14 +1,13 @@
 """What every recurrent layer checks of its arguments."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from seqmodels.nn.ragged import check_lengths
-from seqmodels.nn.state import State, map_state
-
-INITIAL_STATES = ("zero", "learned")
+from seqmodels.nn.state import State
 
 
 class Layer(Protocol):
@@ -20,16 +19,21 @@ class Layer(Protocol):
     num_directions: int
     num_states: int
 
-    def initial_state(self, batch_size: int) -> State:
+    def initial_state(self, batch_size: int, context: Tensor | None = None) -> State:
         """Gives the state before the first step, each (num_layers * num_directions, batch, hidden_size)."""
 
     def forward(
-        self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None, reset: Tensor | None = None
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        reset: Tensor | None = None,
+        context: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Runs the layer."""
 
 
-def check_options(num_layers: int, dropout: float, initial_state: str) -> None:
+def check_options(num_layers: int, dropout: float) -> None:
     """Refuses constructor arguments that mean nothing.
 
     Raises:
@@ -39,8 +43,27 @@ def check_options(num_layers: int, dropout: float, initial_state: str) -> None:
         raise ValueError(f"num_layers: expected an integer of at least 1, got {num_layers}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout: expected a probability in [0, 1), got {dropout}")
-    if initial_state not in INITIAL_STATES:
-        raise ValueError(f"initial_state: expected one of {', '.join(INITIAL_STATES)}, got {initial_state!r}")
+
+
+def sizes_by_layer(hidden_size: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
+    """Gives each layer's hidden size.
+
+    Args:
+        hidden_size: One for all layers, or one for each.
+        num_layers: Layers.
+
+    Returns:
+        One for each layer.
+
+    Raises:
+        ValueError: There are more or fewer than layers, or one is below 1.
+    """
+    sizes = (hidden_size,) * num_layers if isinstance(hidden_size, int) else tuple(hidden_size)
+    if len(sizes) != num_layers:
+        raise ValueError(f"hidden_size: expected an integer or {num_layers} of them, one per layer, got {list(sizes)}")
+    if min(sizes) < 1:
+        raise ValueError(f"hidden_size: expected an integer of at least 1, got {min(sizes)}")
+    return sizes
 
 
 def check_inputs(layer: Layer, inputs: Tensor, lengths: Tensor | None, reset: Tensor | None, like: Tensor) -> None:
@@ -58,7 +81,7 @@ def check_inputs(layer: Layer, inputs: Tensor, lengths: Tensor | None, reset: Te
     """
     if inputs.dim() != 3 or inputs.shape[2] != layer.input_size or 0 in inputs.shape:
         raise ValueError(f"inputs: expected shape (batch, time, {layer.input_size}), got {tuple(inputs.shape)}")
-    _check_like("inputs", inputs, like)
+    check_like("inputs", inputs, like)
     B, T, _ = inputs.shape
     if lengths is not None:
         check_lengths(lengths, B, T)
@@ -68,12 +91,12 @@ def check_inputs(layer: Layer, inputs: Tensor, lengths: Tensor | None, reset: Te
         raise ValueError(f"reset: expected torch.bool, got {reset.dtype}")
 
 
-def starting_state(layer: Layer, state: State | None, batch_size: int, like: Tensor) -> State:
-    """Gives the state a layer starts from, and refuses one that does not fit.
+def checked_state(layer: Layer, state: State, batch_size: int, like: Tensor) -> State:
+    """Refuses a state that does not fit a layer.
 
     Args:
         layer: The layer.
-        state: What was handed in; None for the layer's initial state.
+        state: What was handed in.
         batch_size: Rows.
         like: A parameter, for device and dtype.
 
@@ -83,22 +106,27 @@ def starting_state(layer: Layer, state: State | None, batch_size: int, like: Ten
     Raises:
         ValueError: Names what was expected and what was given.
     """
-    if state is None:
-        state = layer.initial_state(batch_size)
     if not isinstance(state, tuple):
         raise ValueError(f"state: expected a tuple of {layer.num_states} tensors, got {type(state).__name__}")
     expected = (layer.num_layers * layer.num_directions, batch_size, layer.hidden_size)
-    shapes = [tuple(tensor.shape) for tensor in state]
+    shapes = [tensor.shape for tensor in state]
     if shapes != [expected] * layer.num_states:
-        raise ValueError(f"state: expected {layer.num_states} tensors of shape {expected}, got {shapes}")
+        got = [tuple(shape) for shape in shapes]
+        raise ValueError(f"state: expected {layer.num_states} tensors of shape {expected}, got {got}")
     for tensor in state:
-        _check_like("state", tensor, like)
-    return map_state(lambda tensor: tensor.to(like.dtype), state)
+        check_like("state", tensor, like)
+    return tuple([tensor if tensor.dtype == like.dtype else tensor.to(like.dtype) for tensor in state])
 
 
-def _check_like(name: str, tensor: Tensor, like: Tensor) -> None:
+def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
+    """Refuses a tensor on another device than `like`, or in another dtype, which autocast alone may change.
+
+    Raises:
+        ValueError: Names the argument, what was expected, and what was given.
+    """
     if tensor.device != like.device:
         raise ValueError(f"{name}: expected a tensor on {like.device}, got one on {tensor.device}")
-    autocast = torch.is_autocast_enabled(tensor.device.type) and tensor.is_floating_point()
-    if tensor.dtype != like.dtype and not autocast:
+    if tensor.dtype == like.dtype:
+        return
+    if not (torch.is_autocast_enabled(tensor.device.type) and tensor.is_floating_point()):
         raise ValueError(f"{name}: expected {like.dtype}, got {tensor.dtype}")

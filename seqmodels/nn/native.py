@@ -1,6 +1,6 @@
 """Torch's own recurrent layers under the interface of `Recurrent`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,19 +9,20 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqmodels.nn.cells.initialization import reset_gates, set_forget_bias
-from seqmodels.nn.checks import check_inputs, check_options, starting_state
+from seqmodels.nn.layer import Context, RecurrentLayer
 from seqmodels.nn.ragged import valid_mask
 from seqmodels.nn.recurrent import Recurrent
-from seqmodels.nn.segments import run_segments
+from seqmodels.nn.stacking import Stacking
 from seqmodels.nn.state import State, map_state
 
 _CELL_OPTIONS = {"bias", "nonlinearity"}
 
 
-class NativeRecurrent(nn.Module):
+class NativeRecurrent(RecurrentLayer):
     """Runs `torch.nn.RNN`, `LSTM` or `GRU` over sequences: same arguments, same results and same start as `Recurrent`.
 
-    With the same seed it starts from the same weights as a `Recurrent` of our cells.
+    With the same seed it starts from the same weights as a `Recurrent` of our cells. Torch runs all its layers in one
+    call, so they have one width and plain stacking; for anything else take one of our cells.
 
     Args:
         cell: `torch.nn.RNN`, `torch.nn.LSTM` or `torch.nn.GRU`, or a `functools.partial` of one that sets `bias` or
@@ -31,8 +32,11 @@ class NativeRecurrent(nn.Module):
         num_layers: Layers, each reading the outputs of the one below.
         bidirectional: Whether each layer also reads the sequence from its end.
         dropout: Probability of zeroing an output between layers, while training.
-        initial_state: "zero", or "learned" for a parameter that starts at zero.
+        initial_state: "zero", "learned" for a parameter that starts at zero, or "noisy", see `Recurrent`.
         backend: "auto": torch chooses its own kernel.
+        stacking: None, or what comes to the same.
+        context: Lets the layer take a vector for each sequence, as initial state, as input at each step, or both.
+        noise: The standard deviation of a "noisy" initial state.
         forget_bias: What an LSTM's two forget gate biases add up to at the start.
 
     Attributes:
@@ -54,29 +58,28 @@ class NativeRecurrent(nn.Module):
         self,
         cell: Callable[..., nn.RNNBase],
         input_size: int,
-        hidden_size: int,
+        hidden_size: int | Sequence[int],
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
         initial_state: str = "zero",
         backend: str = "auto",
+        stacking: Stacking | None = None,
+        context: Context | None = None,
+        noise: float = 0.1,
         *,
         forget_bias: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(input_size, hidden_size, num_layers, bidirectional, dropout, context)
         _check_cell(cell)
-        check_options(num_layers, dropout, initial_state)
+        _check_stacking(self.hidden_sizes, stacking)
         if backend != "auto":
             raise ValueError(f"backend: expected auto, for torch's layers choose their own kernel, got {backend!r}")
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.num_directions = 2 if bidirectional else 1
-        self.output_size = self.num_directions * hidden_size
+        self.output_size = self.num_directions * self.hidden_size
         self.forget_bias = forget_bias
         layers = cell(
-            input_size,
-            hidden_size,
+            self.first_input_size,
+            self.hidden_size,
             num_layers=num_layers,
             bidirectional=bidirectional,
             dropout=dropout if num_layers > 1 else 0.0,  # torch warns of dropout that has no place to act
@@ -85,11 +88,7 @@ class NativeRecurrent(nn.Module):
         )
         self.layers = layers.to_empty(device=torch.get_default_device())
         self.reset_parameters()
-        self.num_states = 2 if isinstance(layers, nn.LSTM) else 1
-        self.learned_state = nn.ParameterList(
-            nn.Parameter(torch.zeros(num_layers * self.num_directions, 1, hidden_size))
-            for _ in range(self.num_states if initial_state == "learned" else 0)
-        )
+        self.make_initial_state(2 if isinstance(layers, nn.LSTM) else 1, initial_state, noise)
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew, as our cells do."""
@@ -99,50 +98,17 @@ class NativeRecurrent(nn.Module):
             if isinstance(self.layers, nn.LSTM):
                 set_forget_bias(bias_ih, self.forget_bias)
 
-    def initial_state(self, batch_size: int) -> State:
-        """Gives the state before the first step.
-
-        Args:
-            batch_size: Rows.
-
-        Returns:
-            Tensors of (num_layers * num_directions, batch_size, hidden_size).
-        """
-        if self.learned_state:
-            return tuple(s.expand(-1, batch_size, -1) for s in self.learned_state)
-        shape = (self.num_layers * self.num_directions, batch_size, self.hidden_size)
-        return tuple(self._like().new_zeros(shape) for _ in range(self.num_states))
-
-    def forward(
-        self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None, reset: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """Runs over sequences.
-
-        Args:
-            inputs: (batch, time, input_size).
-            state: Where to start, each (num_layers * num_directions, batch, hidden_size); the initial state if None.
-            lengths: Steps of each row, (batch,) integers from 0 to time; all if None. What lies beyond is never read.
-            reset: (batch, time) bool; before such a step the state goes back to the initial state. Going backward in
-                time it does so after the step, so that a reset parts the same steps in both directions.
-
-        Returns:
-            The outputs (batch, time, num_directions * hidden_size), zero beyond each length, and the state after each
-            row's last step, each (num_layers * num_directions, batch, hidden_size).
-
-        Raises:
-            ValueError: A shape, dtype, device or length does not fit.
-        """
-        check_inputs(self, inputs, lengths, reset, self._like())
-        B, T, _ = inputs.shape
-        state = starting_state(self, state, B, self._like())
+    def _run(self, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         dtype = state[0].dtype
-        if reset is not None:
-            return run_segments(self, inputs, state, lengths, reset)
-        if lengths is None or bool((lengths == T).all()):
-            outputs, state = self._run(inputs, state)
+        if lengths is None:
+            outputs, state = self._run_torch(inputs, state)
         else:
             outputs, state = self._run_ragged(inputs, state, lengths)
         return outputs.to(dtype), map_state(lambda tensor: tensor.to(dtype), state)  # autocast leaves either one
+
+    def _own_state(self, batch_size: int) -> State:
+        shape = (self.num_layers * self.num_directions, batch_size, self.hidden_size)
+        return tuple(self._like().new_zeros(shape) for _ in range(self.num_states))
 
     def _run_ragged(self, inputs: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
         """Runs over packed rows. Torch packs no empty rows: those take one step in vain."""
@@ -152,13 +118,13 @@ class NativeRecurrent(nn.Module):
         packed = pack_padded_sequence(
             inputs, lengths.clamp(min=1).to("cpu", torch.int64), batch_first=True, enforce_sorted=False
         )
-        packed_outputs, final_state = self._run(packed, state)
+        packed_outputs, final_state = self._run_torch(packed, state)
         outputs, _ = pad_packed_sequence(packed_outputs, batch_first=True, total_length=T)
         empty = (lengths == 0)[:, None]
         state = tuple(torch.where(empty, old, new) for old, new in zip(state, final_state, strict=True))
         return outputs.masked_fill(empty[..., None], 0), state
 
-    def _run(self, inputs: Any, state: State) -> tuple[Any, State]:
+    def _run_torch(self, inputs: Any, state: State) -> tuple[Any, State]:
         """Runs torch's layers over a tensor or a `PackedSequence`; torch takes a state of one tensor bare."""
         state = map_state(torch.Tensor.contiguous, state)
         outputs, final_state = self.layers(inputs, state if self.num_states > 1 else state[0])
@@ -175,24 +141,30 @@ class NativeRecurrent(nn.Module):
 def make_recurrent(
     cell: Callable[..., Any],
     input_size: int,
-    hidden_size: int,
+    hidden_size: int | Sequence[int],
     num_layers: int = 1,
     bidirectional: bool = False,
     dropout: float = 0.0,
     initial_state: str = "zero",
     backend: str = "auto",
+    stacking: Stacking | None = None,
+    context: Context | None = None,
+    noise: float = 0.1,
 ) -> Recurrent | NativeRecurrent:
     """Makes the layer that runs a cell: `NativeRecurrent` for torch's own, `Recurrent` for any other.
 
     Args:
         cell: What makes the cell: a class of ours, of the user's or of torch's, or a `functools.partial` of one.
         input_size: Features of the inputs.
-        hidden_size: Features of each direction's outputs, and of the state.
+        hidden_size: Features of each direction's outputs, and of the state: one number for all layers or one for each.
         num_layers: Layers.
         bidirectional: Whether to read the sequence from its end too.
         dropout: Probability of zeroing an output between layers, while training.
-        initial_state: "zero" or "learned".
+        initial_state: "zero", "learned" or "noisy".
         backend: The kernel, see `Recurrent`.
+        stacking: How layers are connected, see `Stacking`.
+        context: What a vector for each sequence does, see `Context`.
+        noise: The standard deviation of a "noisy" initial state.
 
     Returns:
         The layer.
@@ -206,7 +178,19 @@ def make_recurrent(
         ('Recurrent', 'NativeRecurrent')
     """
     layer = NativeRecurrent if _is_native(cell) else Recurrent
-    return layer(cell, input_size, hidden_size, num_layers, bidirectional, dropout, initial_state, backend)
+    return layer(
+        cell,
+        input_size,
+        hidden_size,
+        num_layers,
+        bidirectional,
+        dropout,
+        initial_state,
+        backend,
+        stacking=stacking,
+        context=context,
+        noise=noise,
+    )
 
 
 def _is_native(cell: object) -> bool:
@@ -222,3 +206,14 @@ def _check_cell(cell: object) -> None:
         if wrong := (set(cell.keywords) - _CELL_OPTIONS) or cell.args:
             raise ValueError(f"cell: expected a partial that sets bias or nonlinearity alone, got {sorted(wrong)}")
         cell = cell.func
+
+
+def _check_stacking(hidden_sizes: tuple[int, ...], stacking: Stacking | None) -> None:
+    if len(set(hidden_sizes)) > 1:
+        sizes = list(hidden_sizes)
+        raise ValueError(
+            f"hidden_size: expected one for all of torch's own layers, got {sizes}; a cell of ours takes any"
+        )
+    alone = len(hidden_sizes) == 1 and stacking is not None and stacking.connections != "residual"
+    if not alone and stacking not in (None, Stacking()):
+        raise ValueError(f"stacking: expected none for torch's own layers, got {stacking}; a cell of ours takes any")

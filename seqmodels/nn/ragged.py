@@ -51,6 +51,7 @@ class SortedRows:
     Attributes:
         order: Row of the batch at each sorted place, (batch,).
         inverse: Sorted place of each row, (batch,).
+        lengths: Steps of each sorted row, (batch,), on the CPU.
         batch_sizes: Rows still running at each step; its length is the longest row's, at least 1.
     """
 
@@ -58,8 +59,9 @@ class SortedRows:
         lengths = lengths.to("cpu", torch.int64)
         longest = max(1, int(lengths.max()))
         order = lengths.argsort(descending=True, stable=True)
-        mask = valid_mask(lengths[order], longest)
-        flipped = lengths[order] - 1 - torch.arange(longest)[:, None]
+        self.lengths = lengths[order]
+        mask = valid_mask(self.lengths, longest)
+        flipped = self.lengths - 1 - torch.arange(longest)[:, None]
         steps = torch.where(mask.t(), flipped, torch.arange(longest)[:, None])
         self.batch_sizes: list[int] = mask.sum(0).tolist()
         self.order = order.to(device)
@@ -77,7 +79,11 @@ class SortedRows:
             (longest, batch, features).
         """
         longest = len(self.batch_sizes)
-        return inputs[:longest].index_select(1, self.order).masked_fill(~self._mask, 0)
+        return self.clear(inputs[:longest].index_select(1, self.order))
+
+    def clear(self, inputs: Tensor) -> Tensor:
+        """Zeroes the padding of what is sorted, (longest, batch, features)."""
+        return inputs.masked_fill(~self._mask, 0)
 
     def reverse(self, inputs: Tensor) -> Tensor:
         """Reverses each sorted row in time; padding stays last.

@@ -1,6 +1,6 @@
 """Depth, directions, lengths and resets for any cell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,29 +8,48 @@ from torch import Tensor, nn
 
 from seqmodels.nn import kernels
 from seqmodels.nn.cells import Cell
-from seqmodels.nn.checks import check_inputs, check_options, starting_state
+from seqmodels.nn.dropout import variational_dropout
+from seqmodels.nn.layer import Context, RecurrentLayer
 from seqmodels.nn.ragged import SortedRows
-from seqmodels.nn.segments import run_segments
+from seqmodels.nn.stacking import (
+    Stacking,
+    check_residual,
+    join,
+    joined_size,
+    stack_states,
+    unstack_state,
+    width_after,
+)
 from seqmodels.nn.state import State
 
 
-class Recurrent(nn.Module):
+class Recurrent(RecurrentLayer):
     """Runs a cell over sequences, in any number of layers and in one direction or both.
 
     Args:
         cell: Makes a cell of given input and hidden size: a class, or a `functools.partial` of one.
         input_size: Features of the inputs.
-        hidden_size: Features of each direction's outputs, and of the state.
+        hidden_size: Features of each direction's outputs, and of the state: one number for all layers or one for each.
         num_layers: Layers, each reading the outputs of the one below.
         bidirectional: Whether a second cell in each layer reads the sequence from its end.
         dropout: Probability of zeroing an output between layers, while training.
-        initial_state: "zero" for the cell's own initial state, "learned" for a parameter that starts at zero.
+        initial_state: "zero" for the cell's own initial state, "learned" for a parameter that starts at zero, "noisy"
+            for the cell's own with Gaussian noise added while training, so that the layer learns not to depend on where
+            it starts (Zimmermann et al., 2012, "Forecasting with Recurrent Neural Networks: 12 Tricks").
         backend: The kernel that runs the loop: a name of `backends()`, or "auto" for the fastest that fits.
+        stacking: Residual or dense connections, layers between, what comes out; plain layers if None.
+        context: Lets the layer take a vector for each sequence, as initial state, as input at each step, or both.
+        noise: The standard deviation of a "noisy" initial state.
+        recompute: Whether to keep little for the backward pass and compute the rest again there: the states alone
+            with the "compiled" kernel, about sqrt(time) segments' states with others.
 
     Attributes:
+        hidden_size: Features of the state, the widest layer's; what lies beyond a layer's own width is zero.
+        hidden_sizes: Each layer's own width.
         num_directions: 1 or 2.
         num_states: Tensors in the state.
-        output_size: Features of the outputs, num_directions * hidden_size.
+        output_size: Features of the outputs: num_directions * the last layer's hidden size, unless `stacking.outputs`
+            says otherwise.
 
     Raises:
         ValueError: An argument is out of range, or the backend is unknown or does not fit the cell.
@@ -48,104 +67,115 @@ class Recurrent(nn.Module):
         self,
         cell: Callable[[int, int], Cell],
         input_size: int,
-        hidden_size: int,
+        hidden_size: int | Sequence[int],
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
         initial_state: str = "zero",
         backend: str = "auto",
+        stacking: Stacking | None = None,
+        context: Context | None = None,
+        noise: float = 0.1,
+        recompute: bool = False,
     ) -> None:
-        super().__init__()
-        check_options(num_layers, dropout, initial_state)
+        super().__init__(input_size, hidden_size, num_layers, bidirectional, dropout, context)
         kernels.check_name(backend)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.num_directions = 2 if bidirectional else 1
-        self.output_size = self.num_directions * hidden_size
-        self.dropout = dropout
         self.backend = backend
-        sizes = [input_size] + [self.output_size] * (num_layers - 1)
-        self.cells = nn.ModuleList(
-            _make_cell(cell, size, hidden_size) for size in sizes for _ in range(self.num_directions)
-        )
-        self.num_states = self._cell(0).num_states
+        self.recompute = recompute
+        self._make_layers(cell, stacking or Stacking())
         kernels.select(backend, self._cell(0), self._like())
-        self.learned_state = nn.ParameterList(
-            nn.Parameter(torch.zeros(len(self.cells), 1, hidden_size))
-            for _ in range(self.num_states if initial_state == "learned" else 0)
-        )
+        self.make_initial_state(self._cell(0).num_states, initial_state, noise)
 
-    def initial_state(self, batch_size: int) -> State:
-        """Gives the state before the first step.
+    def _make_layers(self, cell: Callable[[int, int], Cell], stacking: Stacking) -> None:
+        """Makes the cells, and what stands between layers, each for the width it reads."""
+        self.connections = stacking.connections
+        self.outputs = stacking.outputs
+        self.variational_dropout = stacking.variational_dropout
+        self.cells = nn.ModuleList()
+        self.between = nn.ModuleList()
+        sizes = []
+        read_size = self.first_input_size
+        for layer, hidden_size in enumerate(self.hidden_sizes):
+            self.cells.extend(_make_cell(cell, read_size, hidden_size) for _ in range(self.num_directions))
+            size = self.num_directions * hidden_size
+            sizes.append(size)
+            if self.connections == "residual":
+                check_residual(layer, read_size, size)
+            if stacking.between is not None and layer < self.num_layers - 1:
+                self.between.append(stacking.between(size))
+                size = width_after(self.between[layer], size)
+            read_size = read_size + size if self.connections == "dense" else size
+        self.output_size = joined_size(self.outputs, sizes)
 
-        Args:
-            batch_size: Rows.
-
-        Returns:
-            Tensors of (num_layers * num_directions, batch_size, hidden_size).
-        """
-        if self.learned_state:
-            return tuple(s.expand(-1, batch_size, -1) for s in self.learned_state)
-        return _stack([self._cell(k).initial_state(batch_size) for k in range(len(self.cells))])
-
-    def forward(
-        self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None, reset: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """Runs over sequences.
-
-        Args:
-            inputs: (batch, time, input_size).
-            state: Where to start, each (num_layers * num_directions, batch, hidden_size); the initial state if None.
-            lengths: Steps of each row, (batch,) integers from 0 to time; all if None. What lies beyond is never read.
-            reset: (batch, time) bool; before such a step the state goes back to the initial state. Going backward in
-                time it does so after the step, so that a reset parts the same steps in both directions.
-
-        Returns:
-            The outputs (batch, time, num_directions * hidden_size), zero beyond each length, and the state after each
-            row's last step, each (num_layers * num_directions, batch, hidden_size).
-
-        Raises:
-            ValueError: A shape, dtype, device or length does not fit.
-        """
-        check_inputs(self, inputs, lengths, reset, self._like())
-        B, T, _ = inputs.shape
-        state = starting_state(self, state, B, self._like())
-        if reset is not None:
-            return run_segments(self, inputs, state, lengths, reset)
+    def _run(self, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         inputs = inputs.transpose(0, 1)
-        if lengths is None or bool((lengths == T).all()):
-            outputs, state = self._run(inputs.contiguous(), state, None)
+        if lengths is None:
+            outputs, state = self._run_layers(inputs.contiguous(), state, None)
             return outputs.transpose(0, 1), state
+        T = inputs.shape[0]
         rows = SortedRows(lengths, inputs.device)
-        outputs, state = self._run(rows.sort(inputs), tuple(s.index_select(1, rows.order) for s in state), rows)
+        sorted_state = tuple(s.index_select(1, rows.order) for s in state)
+        outputs, state = self._run_layers(rows.sort(inputs), sorted_state, rows)
         outputs = F.pad(outputs, (0, 0, 0, 0, 0, T - outputs.shape[0])).index_select(1, rows.inverse)
         return outputs.transpose(0, 1), tuple(s.index_select(1, rows.inverse) for s in state)
 
-    def _run(self, inputs: Tensor, state: State, rows: SortedRows | None) -> tuple[Tensor, State]:
-        """Runs all layers over (time, batch, input_size)."""
-        final_states = []
+    def _run_layers(self, inputs: Tensor, state: State, rows: SortedRows | None) -> tuple[Tensor, State]:
+        """Runs all layers over (time, batch, first_input_size); padding stays zero throughout."""
+        states = unstack_state(state, self._cell_sizes)
+        final_states: list[State] = []
+        sequences: list[Tensor] = []
+        below = inputs  # what the layer below hands on; `inputs` is what this layer makes of it and reads
         for layer in range(self.num_layers):
-            if layer > 0:
-                inputs = F.dropout(inputs, self.dropout, self.training)
-            outputs = []
-            for direction in range(self.num_directions):
-                k = layer * self.num_directions + direction
-                output, final_state = self._run_cell(k, inputs, tuple(s[k] for s in state), direction == 1, rows)
-                outputs.append(output)
-                final_states.append(final_state)
-            inputs = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-        return inputs, _stack(final_states)
+            outputs = self._run_layer(layer, inputs, states, final_states, rows)
+            if self.connections == "residual" and outputs.shape[-1] == below.shape[-1]:
+                outputs = outputs + below
+            if self.outputs == "last":
+                sequences.clear()
+            sequences.append(outputs)
+            if layer < self.num_layers - 1:
+                below = self._hand_on(layer, outputs, rows)
+                dropped = self._drop(below)
+                inputs = torch.cat([inputs, dropped], -1) if self.connections == "dense" else dropped
+        return join(self.outputs, sequences), stack_states(final_states, self.hidden_size)
+
+    def _run_layer(
+        self, layer: int, inputs: Tensor, states: list[State], final_states: list[State], rows: SortedRows | None
+    ) -> Tensor:
+        """Runs a layer's directions, and adds to the final states."""
+        outputs = []
+        for direction in range(self.num_directions):
+            k = layer * self.num_directions + direction
+            output, final_state = self._run_cell(k, inputs, states[k], direction == 1, rows)
+            outputs.append(output)
+            final_states.append(final_state)
+        return torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
 
     def _run_cell(
         self, k: int, inputs: Tensor, state: State, backward: bool, rows: SortedRows | None
     ) -> tuple[Tensor, State]:
         """Runs cell k over (time, batch, features), from the end if backward."""
         cell = self._cell(k)
-        kernel = kernels.select(self.backend, cell, inputs)
+        kernel = kernels.select(self.backend, cell, state[0])
         inputs = _reverse(inputs, rows) if backward else inputs
-        outputs, state = kernel.run(cell, inputs, state, None if rows is None else rows.batch_sizes)
+        batch_sizes = None if rows is None else rows.batch_sizes
+        outputs, state = kernel.run(cell, inputs, state, batch_sizes, recompute=self.recompute)
         return _reverse(outputs, rows) if backward else outputs, state
+
+    def _hand_on(self, layer: int, outputs: Tensor, rows: SortedRows | None) -> Tensor:
+        """Applies what stands above a layer, if anything does."""
+        if not self.between:
+            return outputs
+        outputs = self.between[layer](outputs)
+        return outputs if rows is None else rows.clear(outputs)
+
+    def _drop(self, inputs: Tensor) -> Tensor:
+        if self.variational_dropout:
+            return variational_dropout(inputs, self.dropout, self.training, time_axis=0)
+        return F.dropout(inputs, self.dropout, self.training)
+
+    def _own_state(self, batch_size: int) -> State:
+        states = [self._cell(k).initial_state(batch_size) for k in range(len(self.cells))]
+        return stack_states(states, self.hidden_size)
 
     def _cell(self, k: int) -> Cell:
         cell = self.cells[k]
@@ -153,13 +183,17 @@ class Recurrent(nn.Module):
         return cell
 
     def _like(self) -> Tensor:
-        """Gives a tensor on the device and in the dtype of the layer."""
-        return next(self.parameters(), torch.empty(0))
+        cell = self._cell(0)
+        for parameter in cell._parameters.values():  # at hand; `parameters()` takes longer than all checks together
+            if parameter is not None:
+                return parameter
+        return next(cell.parameters(), torch.empty(0))
 
     def extra_repr(self) -> str:
         """Shows what the cells do not, in `print(layer)`."""
+        sizes = self.hidden_size if len(set(self.hidden_sizes)) == 1 else list(self.hidden_sizes)
         return (
-            f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, "
+            f"{self.input_size}, {sizes}, num_layers={self.num_layers}, "
             f"bidirectional={self.num_directions == 2}, dropout={self.dropout}, backend={self.backend!r}"
         )
 
@@ -169,11 +203,6 @@ def _make_cell(cell: Callable[[int, int], Cell], input_size: int, hidden_size: i
     if not isinstance(made, Cell):
         raise ValueError(f"cell: expected something that makes a seqmodels.nn.Cell, got one that makes {type(made)}")
     return made
-
-
-def _stack(states: list[State]) -> State:
-    """Stacks states of single cells, each (batch, hidden_size), into the state of all."""
-    return tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
 
 def _reverse(sequence: Tensor, rows: SortedRows | None) -> Tensor:

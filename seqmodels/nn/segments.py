@@ -46,7 +46,12 @@ class Segments:
 
 
 def run_segments(
-    layer: Layer, inputs: Tensor, state: State, lengths: Tensor | None, reset: Tensor
+    layer: Layer,
+    inputs: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    reset: Tensor,
+    context: Tensor | None = None,
 ) -> tuple[Tensor, State]:
     """Runs a layer with resets, by way of its `lengths`.
 
@@ -57,6 +62,7 @@ def run_segments(
         lengths: (batch,), or None.
         reset: (batch, time) bool. Before such a step the state goes back to the initial state; going backward in time,
             after it.
+        context: (batch, context size), or None.
 
     Returns:
         The outputs and the state, as from the layer.
@@ -67,10 +73,11 @@ def run_segments(
     parts = Segments(reset, lengths)
     steps = parts.steps()
     carried = _by_direction(layer, parts.continues, parts.closes)[..., None]
-    fresh = layer.initial_state(len(parts.row))
+    part_context = None if context is None else context[parts.row]
+    fresh = layer.initial_state(len(parts.row), part_context)
     part_state = tuple(torch.where(carried, s[:, parts.row], f) for s, f in zip(state, fresh, strict=True))
     part_inputs = inputs[parts.row[:, None], steps.clamp(max=T - 1)]
-    part_outputs, part_state = layer.forward(part_inputs, part_state, parts.length)
+    part_outputs, part_state = layer.forward(part_inputs, part_state, parts.length, context=part_context)
 
     valid = valid_mask(parts.length, steps.shape[1])
     places = (parts.row[:, None] * T + steps)[valid]

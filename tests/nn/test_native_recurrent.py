@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from twins import TWINS, assert_close, gradients, pairs, random_state
 
-from seqmodels.nn import LSTMCell, NativeRecurrent, Recurrent, make_recurrent
+from seqmodels.nn import Context, LSTMCell, NativeRecurrent, Recurrent, Stacking, make_recurrent
 
 LENGTHS = torch.tensor([5, 0, 7, 1, 5])
 B, T, D, H = 5, 7, 3, 4
@@ -33,6 +33,25 @@ def test_same_seed_makes_twins(name, bidirectional, lengths, with_reset, initial
             weights = [theirs for _, _, theirs in pairs(reference, layer.layers)]
         grads = gradients(outputs, final, [inputs, *(state or ()), *weights, *layer.learned_state])
         results.append([outputs, *final, *weights, *grads])
+    assert_close(*results)
+
+
+@pytest.mark.parametrize("use", ["state", "inputs", "both"])
+@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
+@pytest.mark.parametrize("name", TWINS)
+def test_context_and_noise_are_the_same_as_ours(name, ragged, use):
+    results = []
+    for cell in TWINS[name]:
+        torch.manual_seed(3)
+        options = {"num_layers": 2, "bidirectional": True, "initial_state": "noisy", "context": Context(2, use)}
+        layer = make_recurrent(cell, D, H, **options).double()
+        inputs, context = (
+            torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in [(B, T, D), (B, 2)]
+        )
+        lengths, reset = (LENGTHS, torch.rand(B, T) < 0.3) if ragged else (None, None)
+        outputs, final = layer(inputs, None, lengths, reset, context)
+        made = layer.context_to_state.parameters() if use != "inputs" else []
+        results.append([outputs, *final, *gradients(outputs, final, [inputs, context, *made])])
     assert_close(*results)
 
 
@@ -69,3 +88,19 @@ def test_options_that_would_change_the_interface_are_refused():
         make_recurrent(partial(nn.LSTM, proj_size=2), D, H)
     with pytest.raises(ValueError, match=r"cell: expected torch.nn.RNN, LSTM or GRU"):
         NativeRecurrent(LSTMCell, D, H)
+
+
+def test_what_torch_layers_cannot_do_is_refused():
+    for options, message in [
+        ({"hidden_size": [4, 5]}, r"hidden_size: expected one for all of torch's own layers, got \[4, 5\]"),
+        ({"hidden_size": 4, "stacking": Stacking("dense")}, r"stacking: expected none for torch's own layers"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make_recurrent(nn.LSTM, D, num_layers=2, **options)
+    with pytest.raises(ValueError, match="stacking: expected none"):
+        make_recurrent(nn.LSTM, D, H, stacking=Stacking("residual"))
+
+
+def test_options_that_change_nothing_are_taken():
+    assert make_recurrent(nn.LSTM, D, [4, 4], num_layers=2, stacking=Stacking()).output_size == 4
+    assert make_recurrent(nn.LSTM, D, H, stacking=Stacking("dense", "sum", variational_dropout=True)).output_size == 4

@@ -1,7 +1,18 @@
 import pytest
 import torch
 
-from seqmodels.nn import Cell, ElmanCell, GRUCell, LSTMCell, Recurrent, make_recurrent
+from seqmodels.nn import (
+    Cell,
+    Context,
+    ElmanCell,
+    FeedForward,
+    GRUCell,
+    LSTMCell,
+    Recurrent,
+    Stacking,
+    VariationalDropout,
+    make_recurrent,
+)
 
 B, T, D, H = 5, 7, 3, 4
 
@@ -16,6 +27,9 @@ def test_wrong_arguments_say_what_is_expected():
         ((torch.zeros(B, 0, D),), r"got \(5, 0, 3\)"),
         ((inputs.double(),), r"inputs: expected torch.float32, got torch.float64"),
         ((inputs.long(),), r"inputs: expected torch.float32, got torch.int64"),
+        ((inputs.to("meta"),), r"inputs: expected a tensor on cpu, got one on meta"),
+        ((inputs, (zeros, zeros.to("meta"))), r"state: expected a tensor on cpu, got one on meta"),
+        ((inputs, None, None, None, torch.zeros(B, 2)), r"context: expected none, as the layer was made without"),
         ((inputs, zeros), r"state: expected a tuple of 2 tensors, got Tensor"),
         ((inputs, (zeros,)), r"state: expected 2 tensors of shape \(1, 5, 4\), got \[\(1, 5, 4\)\]"),
         ((inputs, (zeros, zeros[:, :2])), r"got \[\(1, 5, 4\), \(1, 2, 4\)\]"),
@@ -38,13 +52,72 @@ def test_wrong_arguments_say_what_is_expected():
     [
         ({"num_layers": 0}, "num_layers: expected an integer of at least 1, got 0"),
         ({"dropout": 1.0}, "dropout: expected a probability"),
-        ({"initial_state": "random"}, "initial_state: expected one of zero, learned, got 'random'"),
+        ({"initial_state": "random"}, "initial_state: expected one of zero, learned, noisy, got 'random'"),
+        ({"initial_state": "learned", "context": Context(2)}, "initial_state: expected zero or noisy where a context"),
+        ({"noise": -0.1}, "noise: expected a standard deviation of at least 0, got -0.1"),
+        ({"hidden_size": 0}, "hidden_size: expected an integer of at least 1, got 0"),
+        ({"hidden_size": [4, 0], "num_layers": 2}, "hidden_size: expected an integer of at least 1, got 0"),
+        ({"hidden_size": [4, 5, 6], "num_layers": 2}, r"hidden_size: expected an integer or 2 .*, got \[4, 5, 6\]"),
         ({"backend": "fast"}, "backend: expected .*auto.*, got 'fast'"),
     ],
 )
 def test_wrong_options_say_what_is_valid(cell, options, message):
     with pytest.raises(ValueError, match=message):
-        make_recurrent(cell, D, H, **options)
+        make_recurrent(cell, **{"input_size": D, "hidden_size": H, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"hidden_size": [4, 5], "num_layers": 2, "stacking": Stacking("residual")},
+            "stacking.connections: expected layers as wide as what they read .* layer 1 with 4 inputs and 5 outputs",
+        ),
+        (
+            {"num_layers": 2, "stacking": Stacking("residual", between=lambda size: FeedForward(size, 7))},
+            "layer 1 with 7 inputs and 4 outputs",
+        ),
+        (
+            {"hidden_size": [4, 5], "num_layers": 2, "bidirectional": True, "stacking": Stacking(outputs="sum")},
+            r"stacking.outputs: expected layers of one width for sum, got \[8, 10\]",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit_each_other_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Recurrent(GRUCell, **{"input_size": D, "hidden_size": H, **options})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Stacking("skip"), "stacking.connections: expected one of plain, residual, dense, got 'skip'"),
+        (lambda: Stacking(outputs="mean"), "stacking.outputs: expected one of last, sum, concat, got 'mean'"),
+        (lambda: Context(0), "context.size: expected an integer of at least 1, got 0"),
+        (lambda: Context(2, "all"), "context.use: expected one of state, inputs, both, got 'all'"),
+        (lambda: VariationalDropout(1.0), r"probability: expected a probability in \[0, 1\), got 1.0"),
+        (lambda: FeedForward(3, 0), "output_size: expected an integer of at least 1, got 0"),
+        (lambda: FeedForward(3, activation="gelu"), "activation: expected one of relu, tanh, sigmoid, got 'gelu'"),
+    ],
+)
+def test_unknown_choices_say_what_is_valid(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("use", ["state", "inputs", "both"])
+@pytest.mark.parametrize("cell", [GRUCell, torch.nn.GRU])
+def test_a_wrong_context_says_what_is_expected(cell, use):
+    layer = make_recurrent(cell, D, H, context=Context(2, use))
+    for context, message in [
+        (torch.zeros(B, 3), r"context: expected shape \(5, 2\), got \(5, 3\)"),
+        (torch.zeros(1, 2), r"context: expected shape \(5, 2\), got \(1, 2\)"),
+        (torch.zeros(B, 2).double(), "context: expected torch.float32, got torch.float64"),
+        (torch.zeros(B, 2, device="meta"), "context: expected a tensor on cpu, got one on meta"),
+        (None, r"context: expected shape \(5, 2\), got None"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            layer(torch.zeros(B, T, D), context=context)
 
 
 def test_only_a_cell_will_do():
