@@ -30,3 +30,12 @@ def main(arguments: list[str]) -> None:
         print(f"{plural} ({group}=...)")
         for name in options(group):
             print(f"  {name:<24} {description(group, name)}")
+        if plural == "cells":
+            _print_kernels()
+
+
+def _print_kernels() -> None:
+    """Says how this machine can run cells."""
+    from seqmodels.nn import backends  # torch takes its time to load, and only this needs it
+
+    print(f"kernels of this machine, the fastest first (model.backend=...): {', '.join(backends())}")

@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a model; -m sweeps over comma-separated values; resume=RUN continues a run",
     "evaluate": "measure a trained run on a part of its data, or on other data",
     "generate": "write text with a trained run",
+    "benchmark": "measure speed and memory beside torch.nn, as a table and as JSON",
     "list": "list what configuration can choose from",
 }
 
