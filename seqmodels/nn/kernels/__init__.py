@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from seqmodels.nn.cells import Cell, Weights
-from seqmodels.nn.kernels import aten, compiled, reference, scan
+from seqmodels.nn.kernels import aten, compiled, fused, reference, scan
 from seqmodels.nn.state import State
 
 __all__ = ["Kernel", "backends", "check_name", "select"]
@@ -49,7 +49,13 @@ class Kernel(Protocol):
         """
 
 
-_KERNELS: dict[str, Kernel] = {"scan": scan, "compiled": compiled, "aten": aten, "reference": reference}
+_KERNELS: dict[str, Kernel] = {
+    "scan": scan,
+    "compiled": compiled,
+    "triton": fused,
+    "aten": aten,
+    "reference": reference,
+}
 
 
 def backends() -> tuple[str, ...]:
@@ -93,7 +99,7 @@ def select(backend: str, cell: Cell, like: Tensor) -> Kernel:
     if backend != "auto" and _KERNELS[backend].misfit(cell, like) is None:
         return _KERNELS[backend]
     fitting = [name for name in backends() if _KERNELS[name].misfit(cell, like) is None]
-    if backend == "auto":
-        return _KERNELS[fitting[0]]
+    if backend == "auto":  # off a GPU Triton is interpreted, for tests alone
+        return next(_KERNELS[name] for name in fitting if name != "triton" or like.is_cuda)
     reason = _KERNELS[backend].misfit(cell, like)
     raise ValueError(f"backend: {backend!r} does not fit: {reason}; expected one of auto, {', '.join(fitting)}")
