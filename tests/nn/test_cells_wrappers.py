@@ -67,24 +67,24 @@ def test_zoneout_leaves_an_output_alone_that_is_not_the_state(training):
 def test_zoneout_draws_anew_for_each_step_and_row():
     torch.manual_seed(0)
     cell = ZoneoutCell(D, 50, GRUCell, probability=0.5)
-    masks = cell.project(torch.randn(4, 3, D))[..., -50:].flatten(0, 1)
+    masks = cell.prepare(torch.randn(4, 3, D))[..., -50:].flatten(0, 1)
     assert len(masks.unique(dim=0)) == 12
 
 
 def test_recurrent_dropout_keeps_one_mask_a_row_over_all_steps():
     torch.manual_seed(0)
     cell = RecurrentDropoutCell(D, 50, GRUCell, probability=0.2)
-    masks = cell.project(torch.randn(4, 3, D))[..., -50:]
+    masks = cell.prepare(torch.randn(4, 3, D))[..., -50:]
     assert bool((masks == masks[0]).all())
     assert len(masks[0].unique(dim=0)) == 3
     torch.testing.assert_close(masks.unique(), torch.tensor([0.0, 1.25]))
-    assert not torch.equal(masks, cell.project(torch.randn(4, 3, D))[..., -50:])
+    assert not torch.equal(masks, cell.prepare(torch.randn(4, 3, D))[..., -50:])
 
 
 def test_recurrent_dropout_masks_what_the_product_reads_and_nothing_else():
     layer = make(partial(RecurrentDropoutCell, cell=GRUCell, probability=0.5), D, H)
     cell, inputs = layer.cells[0], random_inputs(6, 2, D)
-    projected = cell.project(inputs)
+    projected = cell.prepare(inputs)
     mask, h, plain = projected[0, :, -H:], torch.zeros(2, H, dtype=torch.float64), cell.cell
     state = cell.initial_state(2)
     for step_inputs in projected:

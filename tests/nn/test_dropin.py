@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence, unpack_sequence
 from twins import assert_close, gradients
 
-from seqmodels.nn import GRU, LSTM, RNN
+from seqmodels.nn import GRU, LSTM, RNN, backends, kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # torch's own
 
@@ -254,8 +254,24 @@ def test_gradients_flow_only_where_they_are_wanted(name):
     assert [name for name, p in layer.named_parameters() if p.grad is not None] == ["weight_hh_l0"]
 
 
+@pytest.mark.skipif("compiled" not in backends(), reason="the compiled kernel was not built")
 @pytest.mark.parametrize("name", OUR_KERNELS_RUN)
-def test_second_derivative_is_refused_in_words(name):
+def test_second_derivatives(name):
+    torch.manual_seed(0)
+    layer = LAYERS[name](2, 2, dtype=torch.float64)
+    names = [parameter for parameter, _ in layer.named_parameters()]
+
+    def function(inputs: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
+        named = dict(zip(names, parameters, strict=True))
+        return tuple(tensors_of(torch.func.functional_call(layer, named, (inputs,))))
+
+    with run_by_our_kernels(name):
+        assert torch.autograd.gradgradcheck(function, (draw(3, 2, 2), *layer.parameters()))
+
+
+@pytest.mark.parametrize("name", OUR_KERNELS_RUN)
+def test_without_the_compiled_kernel_second_derivatives_are_refused_in_words(name, monkeypatch):
+    monkeypatch.setattr(kernels.compiled, "available", lambda: False)
     layer = LAYERS[name](D, H, dtype=torch.float64)
     inputs = draw(T, B, D)
     (grad,) = torch.autograd.grad(layer(inputs)[0].sum(), inputs)

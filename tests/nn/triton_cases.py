@@ -128,7 +128,7 @@ def test_sizes(cell, hidden_size):
 def test_every_operation_is_among_them():
     cell = make(EveryOperationCell)
     operations = {node.op for node in read(cell, torch.float64).graph.nodes}
-    assert set(ARITY) - operations == {"fma"}  # which only the compiled kernel makes
+    assert set(ARITY) - operations == {"fma", "detach"}  # the compiled kernel's alone; done with once differentiated
 
 
 @pytest.mark.parametrize("cell", [LSTMCell, PeepholeNormCell, partial(GRUCell, bias=False)])

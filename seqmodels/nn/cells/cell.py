@@ -78,6 +78,17 @@ class Cell(nn.Module):
         """
         return inputs
 
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Gives what `step` takes, for any number of steps at once: here what `project` gives.
+
+        Args:
+            inputs: (..., input_size).
+
+        Returns:
+            (..., anything), the same leading axes.
+        """
+        return self.project(inputs)
+
     def step(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         """Takes one step.
 
@@ -112,7 +123,7 @@ class Cell(nn.Module):
         if shapes != [(B, self.hidden_size)] * self.num_states:
             expected = f"{self.num_states} tensors of shape ({B}, {self.hidden_size})"
             raise ValueError(f"state: expected {expected}, got {shapes}")
-        return self.step(self.project(inputs), state)
+        return self.step(self.prepare(inputs), state)
 
     def extra_repr(self) -> str:
         """Shows the sizes in `print(cell)`."""

@@ -48,13 +48,14 @@ class RecurrentDropoutCell(CellWrapper):
         h, *rest = super().initial_state(batch_size)
         return h, *rest, h
 
-    def project(self, inputs: Tensor) -> Tensor:
-        """Does what needs no state, and draws each row's mask; see `GatedCell.project`."""
-        projected = super().project(inputs)
+    def draw(self, inputs: Tensor) -> Tensor | None:
+        """Draws each row's mask; see `GatedCell.draw`."""
+        inside = super().draw(inputs)
         if not self.training:
-            return projected
-        mask = F.dropout(projected.new_ones(projected.shape[-2], self.hidden_size), self.probability)
-        return torch.cat([projected, mask.expand(*projected.shape[:-1], -1)], -1)
+            return inside
+        mask = F.dropout(inputs.new_ones(inputs.shape[-2], self.hidden_size), self.probability)
+        mask = mask.expand(*inputs.shape[:-1], -1)
+        return mask if inside is None else torch.cat([inside, mask], -1)
 
     def update(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         """Does the arithmetic of one step; see `GatedCell.update`."""

@@ -137,10 +137,32 @@ class GatedCell(Cell):
             inputs: (..., input_size).
 
         Returns:
-            (..., num_gates * hidden_size); a subclass may append columns of its own, such as masks.
+            (..., num_gates * hidden_size).
         """
         weights = self.weights()
         return F.linear(inputs, weights.weight_ih, weights.bias_ih)
+
+    @property
+    def projects_plainly(self) -> bool:
+        """Whether `project` is the product with `weights()` and nothing else, so that an engine may do it."""
+        return type(self).project is GatedCell.project
+
+    def draw(self, inputs: Tensor) -> Tensor | None:
+        """Draws what is random in `update`, for any number of steps at once, such as the masks of a dropout.
+
+        `update` finds it after the columns of `project`. No gradient flows into it.
+
+        Args:
+            inputs: (..., input_size).
+
+        Returns:
+            (..., k * hidden_size), the same leading axes; None where nothing is random.
+        """
+        return None
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Gives what `project` and `draw` give, side by side; see `Cell.prepare`."""
+        return join_noise(self.project(inputs), self.draw(inputs))
 
     def step(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         """Takes one step: the recurrent product, then `update`.
@@ -159,8 +181,8 @@ class GatedCell(Cell):
         """Does the arithmetic of one step. Every row must be computed from that row alone.
 
         Args:
-            projected: What `project` gave: `weight_ih @ x + bias_ih`, (batch, num_gates * hidden_size), and any
-                columns that the cell's own `project` appended.
+            projected: What `project` gave: `weight_ih @ x + bias_ih`, (batch, num_gates * hidden_size), and after it
+                what `draw` gave.
             recurrent: `weight_hh @ h + bias_hh`, (batch, num_gates * hidden_size).
             state: The state before the step, each (batch, hidden_size).
 
@@ -172,3 +194,8 @@ class GatedCell(Cell):
     def derivative(self) -> Derivative | None:
         """Gives the hand-written derivative of `update`, if there is one; a new `update` must come with its own."""
         return None
+
+
+def join_noise(projected: Tensor, noise: Tensor | None) -> Tensor:
+    """Puts what a cell drew after what it projected."""
+    return projected if noise is None else torch.cat([projected, noise.to(projected.dtype)], -1)

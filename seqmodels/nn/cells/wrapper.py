@@ -1,7 +1,9 @@
 """Cells around cells."""
 
+import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from seqmodels.nn.cells.cell import Cell
@@ -51,6 +53,15 @@ class CellWrapper(GatedCell):
         """Does what needs no state; see `GatedCell.project`."""
         return self.cell.project(inputs)
 
+    @property
+    def projects_plainly(self) -> bool:
+        """Whether the cell inside does; see `GatedCell.projects_plainly`."""
+        return self.cell.projects_plainly
+
+    def draw(self, inputs: Tensor) -> Tensor | None:
+        """Draws what is random; see `GatedCell.draw`. A subclass puts columns of its own after these."""
+        return self.cell.draw(inputs)
+
     def update(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         """Does the arithmetic of one step; see `GatedCell.update`."""
         return self.cell.update(projected, recurrent, state)
@@ -64,3 +75,21 @@ def check_probability(probability: float) -> None:
     """
     if not 0 <= probability < 1:
         raise ValueError(f"probability: expected a probability in [0, 1), got {probability}")
+
+
+def bernoulli(probability: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Draws ones with a probability, to within 1/65536, and zeros else.
+
+    On a CPU four are made of each random number, as drawing them is slow.
+
+    Args:
+        probability: Of a one.
+        shape: Of the result.
+        like: A tensor of the dtype and device.
+    """
+    if like.device.type != "cpu":
+        return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(probability)
+    count = math.prod(shape)
+    words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    sixteenths = words.view(torch.int16)[:count]
+    return (sixteenths < round(probability * 2**16) - 2**15).to(like.dtype).view(shape)

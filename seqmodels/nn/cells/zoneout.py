@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.nn.cells.cell import Cell
-from seqmodels.nn.cells.wrapper import CellWrapper, check_probability
+from seqmodels.nn.cells.wrapper import CellWrapper, bernoulli, check_probability
 from seqmodels.nn.state import State
 
 
@@ -50,14 +50,14 @@ class ZoneoutCell(CellWrapper):
             check_probability(value)
         self.probabilities = tuple(probabilities)
 
-    def project(self, inputs: Tensor) -> Tensor:
-        """Does what needs no state, and draws which units stay; see `GatedCell.project`."""
-        projected = super().project(inputs)
+    def draw(self, inputs: Tensor) -> Tensor | None:
+        """Draws which units stay; see `GatedCell.draw`."""
+        inside = super().draw(inputs)
         if not self.training:
-            return projected
-        shape = (*projected.shape[:-1], self.hidden_size)
-        stays = [projected.new_empty(shape).bernoulli_(value) for value in self.probabilities]
-        return torch.cat([projected, *stays], -1)
+            return inside
+        shape = (*inputs.shape[:-1], self.hidden_size)
+        stays = [bernoulli(value, shape, inputs) for value in self.probabilities]
+        return torch.cat(stays if inside is None else [inside, *stays], -1)
 
     def update(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         """Does the arithmetic of one step; see `GatedCell.update`."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from seqmodels.nn.cells import Cell, GatedCell, Weights
+from seqmodels.nn.cells.gated import join_noise
 from seqmodels.nn.state import State
 
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
@@ -42,17 +43,17 @@ def run(
     take_step: Step = cell.step
     if isinstance(cell, GatedCell):
         weights = weights or cell.weights()  # once, so that all steps share what is drawn
-        projected = project(cell, inputs, weights)
+        projected = join_noise(project(cell, inputs, weights), cell.draw(inputs))
         if type(cell).step is GatedCell.step:
             take_step = _gated_step(cell, weights)
     else:
-        projected = cell.project(inputs)
+        projected = cell.prepare(inputs)
     return run_steps(cell, projected, state, batch_sizes, take_step)
 
 
 def project(cell: GatedCell, inputs: Tensor, weights: Weights) -> Tensor:
-    """Does what needs no state, by the weights given unless the cell has a `project` of its own."""
-    if type(cell).project is not GatedCell.project:
+    """Does what needs no state, by the weights given where the cell's product is all there is to it."""
+    if not cell.projects_plainly:
         return cell.project(inputs)
     return F.linear(inputs, weights.weight_ih, weights.bias_ih)
 

@@ -1,8 +1,9 @@
 """Arithmetic within a row, as data: what a kernel runs, differentiates and compiles.
 
-A graph is a list of nodes, each an operation on earlier ones. Every node stands for one *block* of `hidden_size` numbers
-in each row, for one number in each row (`ROW`, what a sum over a block gives), or for numbers that all rows share: a
-`VECTOR` of `hidden_size`, a `SCALAR` that is learned, a constant. A tensor of `k * hidden_size` columns is k blocks.
+A graph is a list of nodes, each an operation on earlier ones. Every node stands for one *block* of `hidden_size`
+numbers in each row, for one number in each row (`ROW`, what a sum over a block gives), or for numbers that all rows
+share: a `VECTOR` of `hidden_size`, a `SCALAR` that is learned, a constant. A tensor of `k * hidden_size` columns is k
+blocks.
 """
 
 import math
@@ -57,16 +58,24 @@ class Graph:
         return self._place(Node("constant", (), float(value), CONSTANT))
 
     def apply(self, op: str, *arguments: int) -> int:
-        """Gives the place of an operation's result, simplified where it can be."""
+        """Gives the place of an operation's result, simplified where it can be.
+
+        Args:
+            op: A name of `ARITY`.
+            *arguments: Places of its operands.
+
+        Example:
+            >>> graph = Graph()
+            >>> h = graph.input("state0")
+            >>> graph.apply("mul", h, graph.constant(1)) == h
+            True
+        """
         assert len(arguments) == ARITY[op], (op, arguments)
         simple = self._simplified(op, arguments)
         if simple is not None:
             return simple
         kinds = {self.nodes[a].kind for a in arguments}
-        if op == "sum" or kinds <= {ROW, SCALAR, CONSTANT}:
-            kind = ROW
-        else:
-            kind = BLOCK
+        kind = ROW if op == "sum" or kinds <= {ROW, SCALAR, CONSTANT} else BLOCK
         return self._place(Node(op, arguments, None, kind))
 
     def number(self, place: int) -> float | None:

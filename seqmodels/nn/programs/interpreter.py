@@ -6,18 +6,23 @@ import torch
 from torch import Tensor
 
 from seqmodels.nn.cells.gated import GatedCell
-from seqmodels.nn.programs.graph import Graph
+from seqmodels.nn.programs.graph import COMPARISONS, Graph
 from seqmodels.nn.programs.steps import StepProgram, call_update, shared_parameters
 from seqmodels.nn.programs.tracing import Untraceable
 
+
+def _comparison(name: str) -> Callable[..., Tensor]:
+    compare = getattr(torch, name)
+    return lambda a, b: compare(a, b).to(a.dtype)
+
+
+_SAME_NAME = (
+    *("neg", "abs", "sign", "floor", "sqrt", "rsqrt", "reciprocal", "exp", "expm1", "log", "log1p", "sigmoid", "tanh"),
+    *("relu", "add", "sub", "mul", "div", "maximum", "minimum", "remainder"),
+)
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    **{name: getattr(torch, name) for name in ("neg", "abs", "sign", "floor", "sqrt", "rsqrt", "reciprocal", "exp")},
-    **{name: getattr(torch, name) for name in ("expm1", "log", "log1p", "sigmoid", "tanh", "relu")},
-    **{name: getattr(torch, name) for name in ("add", "sub", "mul", "div", "maximum", "minimum", "remainder")},
-    **{
-        name: lambda a, b, compare=getattr(torch, name): compare(a, b).to(a.dtype)
-        for name in ("gt", "ge", "lt", "le", "eq", "ne")
-    },
+    **{name: getattr(torch, name) for name in _SAME_NAME},
+    **{name: _comparison(name) for name in COMPARISONS},
     "detach": lambda x: x,
     "sum": lambda x: x.sum(-1, keepdim=True),
     "where": lambda condition, a, b: torch.where(condition != 0, a, b),
@@ -60,33 +65,57 @@ def evaluate(graph: Graph, roots: list[int], known: dict[int, Tensor], like: Ten
 
 
 def verify(program: StepProgram, cell: GatedCell) -> None:
-    """Holds a program to its cell: results and gradients on random numbers in float64.
+    """Holds a program to its cell, results and gradients in float64: on random numbers, on positive ones, and on zeros.
 
-    What a trace cannot see, such as a derivative of the user's own or a condition on numbers, shows here.
+    What a trace cannot see, such as a derivative of the user's own or a condition on the number of rows, shows here.
+
+    Args:
+        program: What was read.
+        cell: What it was read from.
 
     Raises:
         Untraceable: They differ.
     """
     generator = torch.Generator().manual_seed(0)
-    B, H, layout = 3, cell.hidden_size, program.layout
 
     def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    projected, recurrent = draw(B, len(layout.projected) * H), draw(B, cell.num_gates * H)
-    state = tuple(draw(B, H) for _ in range(cell.num_states))
-    named = {n: draw(*p.shape) if p.is_floating_point() else p for n, p in shared_parameters(cell).items()}
+    for rows, change in ((3, torch.clone), (1, torch.abs), (2, torch.zeros_like)):
+        for mine, theirs in _compared(program, cell, rows, draw, change):
+            # At zero, an infinite slope times nothing may be anything.
+            either = mine.isfinite() & theirs.isfinite() if change is torch.zeros_like else torch.tensor(True)
+            close = torch.isclose(mine, theirs, rtol=1e-6, atol=1e-8, equal_nan=True) | ~either
+            if not close.all():
+                raise Untraceable("what was traced does not give the results and gradients of update")
+
+
+def _compared(
+    program: StepProgram,
+    cell: GatedCell,
+    rows: int,
+    draw: Callable[..., Tensor],
+    change: Callable[[Tensor], Tensor],
+) -> list[tuple[Tensor, Tensor]]:
+    """Pairs results and gradients of a program with those of its cell."""
+    H = cell.hidden_size
+    columns = (len(program.layout.projected) * H, cell.num_gates * H, *[H] * cell.num_states)
+    projected, recurrent, *states = (change(draw(rows, n)).requires_grad_() for n in columns)
+    state, drawn = tuple(states), change(draw(rows, program.num_drawn * H))
+    named = {
+        name: draw(*tensor.shape).requires_grad_() if tensor.is_floating_point() else tensor
+        for name, tensor in shared_parameters(cell).items()
+    }
     with torch.enable_grad():
-        expected = call_update(cell, named, projected, recurrent, state)
-        grads = [draw(B, H).detach() for _ in expected]
+        expected = call_update(cell, named, torch.cat([projected, drawn], 1), recurrent, state)
+        grads = [draw(rows, H) for _ in expected]
         wanted = [projected, recurrent, *state, *(p for p in named.values() if p.requires_grad)]
-        loss = sum(((e * g).sum() for e, g in zip(expected, grads, strict=True)), 0 * sum(w.sum() for w in wanted))
-        truth = torch.autograd.grad(loss, wanted)
+        loss = torch.stack([(e * g).sum() for e, g in zip(expected, grads, strict=True)]).sum()
+        loss = loss + 0 * projected.sum()  # has a gradient even where an update only gives constants
+        truth = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
     with torch.no_grad():
-        ours = _replayed(program, projected, recurrent, state, list(named.values()), grads)
-    for mine, theirs in zip(ours, [*expected, *truth], strict=True):
-        if not torch.allclose(mine.expand_as(theirs), theirs, rtol=1e-6, atol=1e-8, equal_nan=True):
-            raise Untraceable("what was traced does not give the results and gradients of update")
+        ours = _replayed(program, projected, recurrent, state, list(named.values()), grads, drawn)
+    return [(mine.expand_as(theirs), theirs) for mine, theirs in zip(ours, [*expected, *truth], strict=True)]
 
 
 def _replayed(
@@ -96,6 +125,7 @@ def _replayed(
     state: tuple[Tensor, ...],
     parameters: list[Tensor],
     grads: list[Tensor],
+    drawn: Tensor,
 ) -> list[Tensor]:
     """Gives output, new state, and the gradients of projected, recurrent, state and parameters, by the program."""
     layout, graph, H = program.layout, program.graph, state[0].shape[1]
@@ -105,7 +135,7 @@ def _replayed(
     blocks += [projected.split(H, 1)[p] for p in layout.projected]
     for k in range(apart, len(layout.recurrent)):
         blocks[k] = blocks[k] + gates[layout.recurrent[k]]
-    known = input_values(program, blocks, state, parameters)
+    known = input_values(program, blocks, state, parameters, drawn)
     results = evaluate(graph, [program.output, *program.states], known, state[0])
     by_name = {"grad_output": grads[0], **{f"grad_state{s}": g for s, g in enumerate(grads[1:])}}
     for place, node in enumerate(graph.nodes):
@@ -131,7 +161,7 @@ def _replayed(
 
 
 def input_values(
-    program: StepProgram, work: list[Tensor], state: tuple[Tensor, ...], parameters: list[Tensor]
+    program: StepProgram, work: list[Tensor], state: tuple[Tensor, ...], parameters: list[Tensor], drawn: Tensor
 ) -> dict[int, Tensor]:
     """Finds the value of each input of a step, by place."""
     H = state[0].shape[-1]
@@ -141,6 +171,8 @@ def input_values(
             name, k = node.value
             if name == "work":
                 values[place] = work[k]
+            elif name == "drawn":
+                values[place] = drawn[:, k * H : (k + 1) * H]
             elif name.startswith("state"):
                 values[place] = state[int(name[5:])]
             elif name.startswith("parameter"):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqmodels.nn.cells.gated import GatedCell
+from seqmodels.nn.cells.gated import GatedCell, Weights
 from seqmodels.nn.programs.gradients import Gradients
 from seqmodels.nn.programs.graph import ROW, SCALAR, Graph
+from seqmodels.nn.programs.operations import OPERATIONS
 from seqmodels.nn.programs.tracing import Trace, Traced, Untraceable
 
 # Worth a place in memory rather than a second computation in the backward pass.
@@ -40,12 +41,13 @@ class Layout:
 class StepProgram:
     """One step of a gated cell and its derivative.
 
-    Inputs of the graph are `work` (the blocks of the layout), `state0`, `state1`, ..., `parameter0`, ... (what all rows
-    share) and, for the derivative, `grad_output`, `grad_state0`, ...
+    Inputs of the graph are `work` (the blocks of the layout), `drawn` (what the cell's `draw` gave), `state0`, ...,
+    `parameter0`, ... (what all rows share) and, for the derivative, `grad_output`, `grad_state0`, ...
 
     Attributes:
         graph: All arithmetic.
         layout: Of the workspace before the step.
+        num_drawn: Blocks of what is drawn.
         output: Place of the output.
         states: Places of the new state.
         saved: Place of each value that the derivative reads, by the block of the workspace where it is kept.
@@ -57,6 +59,7 @@ class StepProgram:
 
     graph: Graph
     layout: Layout
+    num_drawn: int
     output: int
     states: tuple[int, ...]
     saved: dict[int, int]
@@ -73,9 +76,11 @@ class StepProgram:
 
 def shared_parameters(cell: nn.Module) -> dict[str, Tensor]:
     """Names the registered tensors that an update may read: all but the weights of the products."""
-    products = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    named = [*cell.named_parameters(), *cell.named_buffers()]
-    return {name: tensor for name, tensor in named if name.rpartition(".")[2] not in products}
+    return {name: tensor for name, tensor in _registered(cell) if name.rpartition(".")[2] not in Weights._fields}
+
+
+def _registered(cell: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*cell.named_parameters(), *cell.named_buffers()]
 
 
 class _Update(nn.Module):
@@ -94,73 +99,119 @@ class _Update(nn.Module):
 def call_update(
     cell: GatedCell, parameters: dict[str, Tensor], projected: Tensor, recurrent: Tensor, state: tuple[Tensor, ...]
 ) -> tuple[Tensor, ...]:
-    """Runs `update` with other tensors for what all rows share."""
+    """Runs `update` with other tensors for what all rows share.
+
+    Args:
+        cell: The cell.
+        parameters: The other tensors, by the names that the cell has for them.
+        projected: As for `update`.
+        recurrent: As for `update`.
+        state: As for `update`.
+
+    Returns:
+        The output, and each tensor of the new state.
+
+    Raises:
+        Untraceable: It puts a tensor of its own in the place of a registered one.
+    """
     renamed = {f"cell.{name}": tensor for name, tensor in parameters.items()}
-    arguments = (projected, recurrent, state)
-    return torch.func.functional_call(_Update(cell), renamed, arguments)  # type: ignore[no-any-return]
+    given = dict(renamed)
+    results: tuple[Tensor, ...] = torch.func.functional_call(_Update(cell), renamed, (projected, recurrent, state))
+    if any(renamed[name] is not tensor for name, tensor in given.items()):
+        raise Untraceable("it sets a parameter or buffer")
+    return results
 
 
-def derive(cell: GatedCell, num_projected: int, dtype: torch.dtype) -> StepProgram:
+def derive(cell: GatedCell, num_projected: int, num_drawn: int, dtype: torch.dtype) -> StepProgram:
     """Reads a cell's `update` and differentiates it.
 
     Args:
         cell: The cell.
         num_projected: Blocks of what `project` gives.
+        num_drawn: Blocks of what `draw` gives.
         dtype: Of the cell.
 
     Raises:
         Untraceable: It is no arithmetic within a row.
     """
-    trace = Trace(cell.hidden_size, dtype)
-    parameters = shared_parameters(cell)
-    stand_ins: dict[str, Tensor] = {}
-    for index, (name, tensor) in enumerate(parameters.items()):
-        if tensor.is_floating_point() and (tensor.dim() <= 1 or tensor.numel() == 1):
-            stand_ins[name] = trace.parameter_input(index, tensor)
+    trace = Trace(cell.hidden_size, dtype, OPERATIONS)
+    indices = {name: index for index, name in enumerate(shared_parameters(cell))}
+    stand_ins: dict[str, Tensor] = {
+        name: trace.parameter_input(indices[name], tensor) if name in indices else trace.unusable(tensor)
+        for name, tensor in _registered(cell)
+    }
     states = tuple(trace.rows_input(f"state{s}", 1) for s in range(cell.num_states))
-    projected = trace.rows_input("projected", num_projected)
+    projected = trace.join(trace.rows_input("projected", num_projected), trace.rows_input("drawn", num_drawn))
     recurrent = trace.rows_input("recurrent", cell.num_gates)
     with torch.enable_grad():
         results = call_update(cell, stand_ins, projected, recurrent, states)
     places = []
     for result in results:
-        trace.check(isinstance(result, Traced) and len(result.blocks) == 1, "an output or state of the wrong shape")
-        places.append(result.blocks[0])
+        trace.check(isinstance(result, Traced), "an output or state that depends on no argument")
+        trace.check(result.shape == (trace.rows, trace.width), "an output or state of the wrong shape")
+        trace.check(result.dtype is dtype, f"an output or state of {result.dtype}")
+        places.append(result.blocks[0])  # type: ignore[attr-defined]
     trace.check(len(places) == 1 + cell.num_states, f"{len(places) - 1} state tensors, not {cell.num_states}")
-    graph, places, layout = _laid_out(trace.graph, places, cell.num_gates, num_projected)
-    return _differentiated(graph, layout, places, cell.hidden_size)
+    sums = _sums_of_products(trace.graph, places, cell.num_gates)
+    layout = _layout(sums, cell.num_gates, num_projected)
+    graph, places = _on_workspace(trace.graph, places, layout, sums)
+    return _differentiated(graph, layout, num_drawn, places, cell.hidden_size)
 
 
-def _laid_out(graph: Graph, roots: list[int], num_gates: int, num_projected: int) -> tuple[Graph, list[int], Layout]:
-    """Copies a graph so that it reads the workspace in place of the two products."""
+def _sums_of_products(graph: Graph, roots: list[int], num_gates: int) -> dict[int, tuple[int, int]]:
+    """Finds the projected blocks that meet a block of the recurrent product in one sum and are read nowhere else.
+
+    Returns:
+        (gate, place of the sum) by projected block.
+    """
+    users = _users(graph, roots)
+    inputs = {(name, index): place for place, name, index in graph.inputs(roots)}
+    joined = {}
+    for gate in range(num_gates):
+        recurrent = inputs.get(("recurrent", gate))
+        if recurrent is None or len(users[recurrent]) != 1:
+            continue
+        (total,) = users[recurrent]
+        for other in graph.nodes[total].arguments:
+            value = graph.nodes[other].value
+            alone = users[other] == {total} and not {other, recurrent} & set(roots)
+            if graph.nodes[total].op == "add" and isinstance(value, tuple) and value[0] == "projected" and alone:
+                joined[value[1]] = (gate, total)
+    return joined
+
+
+def _users(graph: Graph, roots: list[int]) -> dict[int, set[int]]:
+    """Finds which nodes read each node."""
     reachable = graph.reachable(roots)
     users: dict[int, set[int]] = {place: set() for place in reachable}
     for place in reachable:
         for argument in graph.nodes[place].arguments:
             users[argument].add(place)
-    joined: dict[int, tuple[int, int]] = {}  # projected block: (gate, place of the sum)
-    inputs = {(name, index): place for place, name, index in graph.inputs(roots)}
-    for gate in range(num_gates):
-        sums = users.get(inputs.get(("recurrent", gate), -1), set())
-        for place in sums if len(sums) == 1 else ():
-            others = [a for a in graph.nodes[place].arguments if a != inputs["recurrent", gate]]
-            value = graph.nodes[others[0]].value if others else None
-            if graph.nodes[place].op == "add" and isinstance(value, tuple) and value[0] == "projected":
-                if users[others[0]] == {place} and not {others[0], inputs["recurrent", gate]} & set(roots):
-                    joined[value[1]] = (gate, place)
-    apart = [gate for gate in range(num_gates) if gate not in {g for g, _ in joined.values()}]
-    order = [*sorted(joined), *(p for p in range(num_projected) if p not in joined)]
-    layout = Layout(
-        recurrent=(*apart, *(joined[p][0] for p in sorted(joined))),
-        projected=tuple(order),
+    return users
+
+
+def _layout(sums: dict[int, tuple[int, int]], num_gates: int, num_projected: int) -> Layout:
+    """Lays out the workspace: gates that stand apart, then those that share a place, then the rest of the inputs."""
+    shared = sorted(sums)
+    apart = [gate for gate in range(num_gates) if gate not in {gate for gate, _ in sums.values()}]
+    return Layout(
+        recurrent=(*apart, *(sums[p][0] for p in shared)),
+        projected=(*shared, *(p for p in range(num_projected) if p not in sums)),
         num_blocks=len(apart) + num_projected,
     )
-    work: dict[object, int] = {("recurrent", gate): k for k, gate in enumerate(apart)}
-    work |= {joined[p][1] if p in joined else ("projected", p): len(apart) + k for k, p in enumerate(order)}
+
+
+def _on_workspace(
+    graph: Graph, roots: list[int], layout: Layout, sums: dict[int, tuple[int, int]]
+) -> tuple[Graph, list[int]]:
+    """Copies a graph so that it reads the workspace in place of the two products."""
+    apart = layout.first_projected
+    read: dict[object, int] = {("recurrent", gate): k for k, gate in enumerate(layout.recurrent[:apart])}
+    read |= {sums[p][1] if p in sums else ("projected", p): apart + k for k, p in enumerate(layout.projected)}
     copy, places = Graph(), {}
-    for place in reachable:
+    for place in graph.reachable(roots):
         node = graph.nodes[place]
-        block = work.get(place, work.get(node.value) if isinstance(node.value, tuple) else None)
+        block = read.get(place, read.get(node.value) if isinstance(node.value, tuple) else None)
         if block is not None:
             places[place] = copy.input("work", block)
         elif isinstance(node.value, tuple):
@@ -169,34 +220,60 @@ def _laid_out(graph: Graph, roots: list[int], num_gates: int, num_projected: int
             places[place] = copy.constant(node.value)
         else:
             places[place] = copy.apply(node.op, *(places[a] for a in node.arguments))
-    return copy, [places[root] for root in roots], layout
+    return copy, [places[root] for root in roots]
 
 
-def _differentiated(graph: Graph, layout: Layout, results: list[int], width: int) -> StepProgram:
+def _differentiated(graph: Graph, layout: Layout, num_drawn: int, results: list[int], width: int) -> StepProgram:
     """Adds the derivative, and decides what is kept for it."""
-    output, *states = results
-    forward = graph.reachable(results)
-    seeds = [(output, graph.input("grad_output"))]
-    seeds += [(place, graph.input(f"grad_state{s}")) for s, place in enumerate(states)]
-    gradients = Gradients(graph, seeds, width)
+    seeds = [(place, graph.input(f"grad_state{s}")) for s, place in enumerate(results[1:])]
+    gradients = Gradients(graph, [(results[0], graph.input("grad_output")), *seeds], width)
     inputs = {(name, index): place for place, name, index in graph.inputs(results)}
 
     def of(name: str, index: int = 0) -> int | None:
         return gradients.of(inputs[name, index]) if (name, index) in inputs else None
 
-    grad_work = tuple(of("work", k) for k in range(layout.num_blocks))
-    grad_states = tuple(of(f"state{s}") for s in range(len(states)))
-    parameters = [
-        (int(name[9:]), k, gradients.of(place)) for (name, k), place in inputs.items() if name[:9] == "parameter"
-    ]
-    grad_parameters = tuple((j, k, place) for j, k, place in parameters if place is not None)
-    roots = [p for p in (*grad_work, *grad_states, *(p for *_, p in grad_parameters)) if p is not None]
-    kept = _kept(graph, set(forward), roots, {output, *states})
-    saved, count = _places(graph, forward, kept, layout.num_blocks)
-    return StepProgram(graph, layout, output, tuple(states), saved, count, grad_work, grad_states, grad_parameters)
+    work = [of("work", k) for k in range(layout.num_blocks)]
+    states = [of(f"state{s}") for s in range(len(results) - 1)]
+    parameters = {(int(name[9:]), k): of(name, k) for name, k in inputs if name[:9] == "parameter"}
+    graph, places = _attached(graph, [*results, *work, *states, *parameters.values()])
+    output, *new_states = (place for place in places[: len(results)] if place is not None)
+    kept = _kept(graph, set(graph.reachable([output, *new_states])), places[len(results) :], {output, *new_states})
+    saved, count = _places(graph, graph.reachable([output, *new_states]), kept, layout.num_blocks)
+    gradients_at = iter(places[len(results) :])
+    return StepProgram(
+        graph,
+        layout,
+        num_drawn,
+        output,
+        tuple(new_states),
+        saved,
+        count,
+        grad_work=tuple(next(gradients_at) for _ in work),
+        grad_states=tuple(next(gradients_at) for _ in states),
+        grad_parameters=tuple(
+            (j, k, place) for (j, k), place in zip(parameters, gradients_at, strict=True) if place is not None
+        ),
+    )
 
 
-def _kept(graph: Graph, forward: set[int], roots: list[int], results: set[int]) -> list[int]:
+def _attached(graph: Graph, roots: list[int | None]) -> tuple[Graph, list[int | None]]:
+    """Copies what some roots are made of, without `detach`: it has done its work, and what it kept apart may be one."""
+    copy = Graph()
+    places: dict[int, int] = {}
+    for place in graph.reachable([root for root in roots if root is not None]):
+        node = graph.nodes[place]
+        if isinstance(node.value, tuple):
+            places[place] = copy.input(*node.value, node.kind)
+        elif isinstance(node.value, float):
+            places[place] = copy.constant(node.value)
+        elif node.op == "detach":
+            places[place] = places[node.arguments[0]]
+        else:
+            places[place] = copy.apply(node.op, *(places[a] for a in node.arguments))
+    return copy, [None if root is None else places[root] for root in roots]
+
+
+def _kept(graph: Graph, forward: set[int], roots: list[int | None], results: set[int]) -> list[int]:
     """Chooses the values of the forward step that the derivative reads rather than computes again.
 
     States, outputs and parameters are there anyway; what is cheap, or made of those alone, is computed again.
@@ -204,9 +281,10 @@ def _kept(graph: Graph, forward: set[int], roots: list[int], results: set[int]) 
 
     def free(place: int) -> bool:
         node = graph.nodes[place]
-        return place in results or node.op == "constant" or (node.op == "input" and node.value[0] != "work")  # type: ignore[index]
+        stays = isinstance(node.value, tuple) and node.value[0] != "work"
+        return place in results or node.op == "constant" or stays
 
-    kept, seen, stack = set(), set(), list(roots)
+    kept, seen, stack = set(), set(), [root for root in roots if root is not None]
     while stack:
         place = stack.pop()
         if place in seen:
@@ -228,10 +306,8 @@ def _places(graph: Graph, forward: list[int], kept: list[int], num_blocks: int) 
     """Finds each kept value a block of the workspace, over one that nothing reads any more where there is one."""
     last_use = dict.fromkeys(range(num_blocks), -1)
     for place in forward:
-        for argument in graph.nodes[place].arguments:
-            value = graph.nodes[argument].value
-            if isinstance(value, tuple) and value[0] == "work":
-                last_use[value[1]] = place
+        for block in _work_read(graph, place):
+            last_use[block] = place
     saved: dict[int, int] = {}
     for place in kept:
         value = graph.nodes[place].value
@@ -240,9 +316,13 @@ def _places(graph: Graph, forward: list[int], kept: list[int], num_blocks: int) 
     for place in kept:
         if place not in saved:
             over = [k for k, use in last_use.items() if use <= place and k not in saved.values()]
-            own = [
-                graph.nodes[a].value[1] for a in graph.nodes[place].arguments if isinstance(graph.nodes[a].value, tuple)
-            ]  # type: ignore[index]
+            own = _work_read(graph, place)
             over.sort(key=lambda k: k not in own)
             saved[place] = over[0] if over else max(num_blocks, *(k + 1 for k in saved.values()), 0)
     return saved, max([num_blocks, *(k + 1 for k in saved.values())])
+
+
+def _work_read(graph: Graph, place: int) -> list[int]:
+    """Lists the blocks of the workspace among a node's arguments."""
+    values = [graph.nodes[argument].value for argument in graph.nodes[place].arguments]
+    return [value[1] for value in values if isinstance(value, tuple) and value[0] == "work"]

@@ -6,11 +6,12 @@ library is built when the package is installed, if there is a compiler.
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from seqmodels.nn.cells import Cell, GatedCell, Weights
 from seqmodels.nn.kernels import reference
 from seqmodels.nn.kernels.compiled.library import load, target
-from seqmodels.nn.kernels.compiled.loop import CompiledLoop
+from seqmodels.nn.kernels.compiled.loop import run_loop
 from seqmodels.nn.kernels.compiled.plan import plan
 from seqmodels.nn.kernels.compiled.rows import even_rows, ragged_rows
 from seqmodels.nn.kernels.compiled.runner import Setting
@@ -34,8 +35,20 @@ def misfit(cell: Cell, like: Tensor) -> str | None:
         return f"{type(cell).__name__} has its own step"
     if like.device.type != "cpu" or like.dtype not in (torch.float32, torch.float64):
         return f"it runs float32 and float64 on a CPU, not {like.dtype} on {like.device.type}"
+    if _is_seen_through():
+        return "it cannot be traced or transformed"
     program = read(cell, like.dtype)
     return f"{type(cell).__name__}.update: {program}" if isinstance(program, str) else None
+
+
+def _is_seen_through() -> bool:
+    """Tells whether operations are compiled, exported or transformed, and not just run."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or forward_ad._current_level >= 0
+    )
 
 
 def run(
@@ -51,7 +64,9 @@ def run(
     if len(inputs) == 1:  # packing the weights would cost more than it saves
         return reference.run(cell, inputs, state, batch_sizes, weights)
     weights = weights or cell.weights()
-    owned = type(cell).project is GatedCell.project and not torch.is_autocast_enabled("cpu")
+    owned = cell.projects_plainly and not torch.is_autocast_enabled("cpu")
+    drawn = cell.draw(inputs)
+    drawn = None if drawn is None else drawn.to(state[0].dtype)
     if not owned:
         inputs = reference.project(cell, inputs, weights).to(state[0].dtype)
     T, B, _ = inputs.shape
@@ -59,9 +74,9 @@ def run(
     assert not isinstance(program, str)
     rows = even_rows(T, B) if batch_sizes is None else ragged_rows(batch_sizes, B)
     shared = shared_parameters(cell)
-    setting = Setting(cell, plan(program), rows, batch_sizes, owned, tuple(shared), len(state), recompute)
+    setting = Setting(cell, plan(program), rows, batch_sizes, drawn, owned, tuple(shared), len(state), recompute)
     weight_ih, bias_ih = (weights.weight_ih, weights.bias_ih) if owned else (None, None)
-    outputs, *final = CompiledLoop.apply(
+    outputs, *final = run_loop(
         setting, inputs, weight_ih, bias_ih, weights.weight_hh, weights.bias_hh, *shared.values(), *state
     )
     return outputs, tuple(final)

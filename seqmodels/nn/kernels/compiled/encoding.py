@@ -75,11 +75,23 @@ def encode(
         targets: What to put where; None is zero. A target may be where a known value was, which is read before.
         accumulated: What to add up over all rows, and where.
     """
-    return _Encoder(graph, known, targets, accumulated).encoded
+    encoder = _Encoder(graph, known, targets, accumulated)
+    encoder.write()
+    return encoder.encoded
 
 
 class _Encoder:
-    """Chooses for each value where it lives while it is needed."""
+    """Chooses for each value where it lives while it is needed.
+
+    Attributes:
+        order: The places to compute, in this order.
+        calls: The operation and its arguments, by place.
+        where: Where a value is, by place: known at first, then as it is computed.
+        last_use: The last step, as an index of `order`, that reads a place.
+        free: Registers free again, wide and narrow apart: a row of one overlaps many of the other.
+        claims: The targets that are computed where they are wanted.
+        pending: The targets that are copied there at the end.
+    """
 
     def __init__(
         self,
@@ -88,53 +100,47 @@ class _Encoder:
         targets: Sequence[tuple[int | None, Location]],
         accumulated: Sequence[tuple[int, Location]],
     ) -> None:
-        self.graph, self.encoded = graph, Encoded()
-        self.where = dict(known)
+        self.graph, self.known, self.targets, self.accumulated = graph, known, targets, accumulated
+        self.encoded, self.where = Encoded(), dict(known)
         roots = [p for p, _ in targets if p is not None] + [p for p, _ in accumulated]
-        self.order, self.arguments = _schedule(graph, known, roots)
-        self.last_use: dict[int, int] = {}
-        for step, place in enumerate(self.order):
-            for argument in self.arguments[place][1]:
-                self.last_use[argument] = step
-        end = len(self.order)
-        for place, _ in accumulated:
-            self.last_use[place] = end
-        self.free: dict[bool, list[int]] = {
-            True: [],
-            False: [],
-        }  # wide and narrow apart: a row of one overlaps many of the other
+        self.order, self.calls = _schedule(graph, known, roots)
+        self.last_use = {a: step for step, place in enumerate(self.order) for a in self.calls[place][1]}
+        self.last_use |= {place: len(self.order) for place, _ in accumulated}
+        self.free: dict[bool, list[int]] = {True: [], False: []}
+        self.moved: dict[int, Location] = {}
+        self.claims: dict[int, Location] = {}
         self.pending: list[tuple[int, Location]] = []
-        self._move_known_targets(targets, known)
-        self._claim(targets)
+
+    def write(self) -> None:
+        """Emits all instructions."""
+        self._move_known_targets()
+        self._claim()
         for step, place in enumerate(self.order):
             self._emit(step, place)
-        for place, location in accumulated:
+        for place, location in self.accumulated:
             self.encoded.emit("accumulate", location, self._read(place))
         for place, location in self.pending:
             self.encoded.emit("copy", location, self._read(place))
-        zero = graph.constant(0)
-        for root, location in targets:
+        zero = self.graph.constant(0)
+        for root, location in self.targets:
             if root is None:
                 self.encoded.emit("copy", location, self._read(zero))
 
-    def _move_known_targets(self, targets: Sequence[tuple[int | None, Location]], known: dict[int, Location]) -> None:
+    def _move_known_targets(self) -> None:
         """Reads what is only moved first, as its place may be another's target."""
-        self.saved_moves: dict[int, Location] = {}
-        aimed = {location for _, location in targets}
-        for root, location in targets:
+        known, aimed = self.known, {location for _, location in self.targets}
+        for root, location in self.targets:
             if root is not None and root in known and known[root] != location and known[root] in aimed:
-                register = self._register(BLOCK)
-                self.encoded.emit("copy", register, known[root])
-                self.saved_moves[root] = register
+                self.moved[root] = self._register(BLOCK)
+                self.encoded.emit("copy", self.moved[root], known[root])
 
-    def _claim(self, targets: Sequence[tuple[int | None, Location]]) -> None:
+    def _claim(self) -> None:
         """Lets values be computed where they are wanted, where nothing else there is still to be read."""
-        self.claims: dict[int, Location] = {}
         readers: dict[Location, int] = {}
         for place, location in self.where.items():
             readers[location] = max(readers.get(location, -1), self.last_use.get(place, -1))
         position = {place: step for step, place in enumerate(self.order)}
-        for root, location in targets:
+        for root, location in self.targets:
             if root is None or self.where.get(root) == location:
                 continue
             wide = self.graph.nodes[root].kind in (BLOCK, VECTOR)
@@ -145,7 +151,7 @@ class _Encoder:
                 self.last_use[root] = len(self.order)
 
     def _emit(self, step: int, place: int) -> None:
-        op, arguments = self.arguments[place]
+        op, arguments = self.calls[place]
         operands = [self._read(argument) for argument in arguments]
         for argument in set(arguments):
             location = self.where.get(argument)
@@ -162,8 +168,8 @@ class _Encoder:
         return Location(REGISTER if wide else ROW_REGISTER, self.free[wide].pop(), wide=wide)
 
     def _read(self, place: int) -> Location:
-        if place in self.saved_moves:
-            return self.saved_moves[place]
+        if place in self.moved:
+            return self.moved[place]
         number = self.graph.number(place)
         if place not in self.where and number is not None:
             if number not in self.encoded.numbers:
@@ -187,17 +193,16 @@ def _schedule(
         for argument in graph.nodes[place].arguments:
             users[argument] = users.get(argument, 0) + 1
             stack.append(argument)
-    order, arguments = [], {}
+    calls: dict[int, tuple[str, tuple[int, ...]]] = {}
     joined: set[int] = set()
     for place in sorted(wanted):
         node = graph.nodes[place]
-        arguments[place] = (node.op, node.arguments)
+        calls[place] = (node.op, node.arguments)
         if node.op == "add" and node.kind == BLOCK:
             for product, other in (node.arguments, node.arguments[::-1]):
                 single = users[product] == 1 and product in wanted and product not in roots
                 if single and graph.nodes[product].op == "mul" and product != other:
-                    arguments[place] = ("fma", (*graph.nodes[product].arguments, other))
+                    calls[place] = ("fma", (*graph.nodes[product].arguments, other))
                     joined.add(product)
                     break
-    order = [place for place in sorted(wanted) if place not in joined]
-    return order, arguments
+    return [place for place in sorted(wanted) if place not in joined], calls

@@ -84,11 +84,20 @@ class Forward:
         self.width = setting.cell.hidden_size
         self.products = StepProducts(setting, inputs, tensors[:4])
 
-    def run(self, keep: bool) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-        """Gives workspace, outputs (None where they are the states) and histories of the state."""
+    def run(self, keep: bool, remember: bool = True) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+        """Runs all steps.
+
+        Args:
+            keep: Whether the workspace is kept for the way back.
+            remember: Whether the states are.
+
+        Returns:
+            Workspace, outputs (None where they are the states), and histories of the state; where they are not
+            remembered, the final state in place of a history that nothing else needs.
+        """
         setting, rows, inputs, H = self.setting, self.setting.rows, self.inputs, self.width
         program, chunks, starts = setting.plan.program, setting.chunks(), rows.bounds
-        routine, work_rows = self._routine(keep, chunks)
+        routine, work_rows = self._routine(keep, remember, chunks)
         runner = Runner(setting, routine, self.shared, inputs.dtype)
         self.products.attach(runner)
         blocks = program.num_saved_blocks if keep else program.layout.num_blocks
@@ -96,7 +105,8 @@ class Forward:
         outputs = None if program.output_is_state else library.new_buffer(inputs, rows.total, H)
         histories = []
         for s, start in enumerate(self.state):
-            history = library.new_buffer(inputs, rows.batch_size + rows.total, H)
+            overwritten = s > 0 and routine is setting.plan.scratch
+            history = library.new_buffer(inputs, rows.batch_size + (0 if overwritten else rows.total), H)
             history[: rows.batch_size] = start
             histories.append(history)
             runner.place(FIRST_STATE + s, history)
@@ -111,11 +121,11 @@ class Forward:
             runner.run(first, stop)
         return work, outputs, histories
 
-    def _routine(self, keep: bool, chunks: list[tuple[int, int]]) -> tuple[Routine, int]:
+    def _routine(self, keep: bool, remember: bool, chunks: list[tuple[int, int]]) -> tuple[Routine, int]:
         """Chooses what is run, and how many rows its workspace has."""
         plan, rows = self.setting.plan, self.setting.rows
         if keep:
             return plan.forward, rows.total
-        if self.products.fused:
+        if self.products.fused and not remember:
             return plan.scratch, rows.batch_size
         return plan.inference, max(rows.bounds[stop] - rows.bounds[first] for first, stop in chunks)

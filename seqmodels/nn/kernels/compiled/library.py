@@ -8,7 +8,6 @@ from pathlib import Path
 import torch  # brings the OpenMP whose threads the loop runs on
 from torch import Tensor
 
-
 _LARGE_BYTES = 2**20
 
 
@@ -54,6 +53,15 @@ class Product(ctypes.Structure):
     )
 
 
+class Transposition(ctypes.Structure):
+    """`struct Transposition` of loops.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("source", "target")),
+        *((name, ctypes.c_int64) for name in ("rows", "columns", "source_stride", "target_stride")),
+    )
+
+
 class Weighing(ctypes.Structure):
     """`struct Weighing` of loops.cpp."""
 
@@ -86,6 +94,7 @@ def load() -> ctypes.CDLL | None:
     library.loops_pack.argtypes = [ctypes.POINTER(Packing), ctypes.c_int64, ctypes.c_int64]
     library.loops_run.argtypes = [ctypes.POINTER(Loop), ctypes.c_int64, ctypes.c_int64]
     library.loops_multiply.argtypes = [ctypes.POINTER(Product), ctypes.c_int64, ctypes.c_int64]
+    library.loops_transpose.argtypes = [ctypes.POINTER(Transposition), ctypes.c_int64, ctypes.c_int64]
     library.loops_weigh.argtypes = [ctypes.POINTER(Weighing), ctypes.c_int64, ctypes.c_int64]
     library.loops_advise.argtypes = [ctypes.c_void_p, ctypes.c_int64]
     library.loops_use_parallel.argtypes = [ctypes.c_void_p]
@@ -109,6 +118,14 @@ def new_buffer(like: Tensor, *shape: int) -> Tensor:
     if library is not None and size >= _LARGE_BYTES:
         library.loops_advise(tensor.data_ptr(), size)
     return tensor
+
+
+def transpose(source: Tensor, target: Tensor) -> None:
+    """Copies the transpose of (rows, columns) into (columns, rows); rows of both may be apart."""
+    library = load()
+    assert library is not None
+    job = Transposition(source.data_ptr(), target.data_ptr(), *source.shape, source.stride(0), target.stride(0))
+    library.loops_transpose(ctypes.byref(job), source.dtype is torch.float64, torch.get_num_threads())
 
 
 def target() -> str | None:

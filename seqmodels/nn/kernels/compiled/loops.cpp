@@ -70,6 +70,12 @@ struct Product {  // out = a @ packed + bias
     int64_t rows, inner, columns, a_stride, out_stride, num_tasks;
 };
 
+struct Transposition {  // to = from.T, of (rows, columns)
+    const void *from;
+    void *to;
+    int64_t rows, columns, from_stride, to_stride;
+};
+
 // The gradients of gates, (rows, columns), give those of the weights: (sizes, columns) (+)= factors.T @ gates, once for
 // the inputs and once for the earlier states. Segments of columns want one, the other (bits 1 and 2) or both.
 struct Weighing {
@@ -81,6 +87,23 @@ struct Weighing {
 };
 
 static const int BLOCK_ROWS = 6;
+
+// A thread's own memory, kept for the next call: new pages cost more than what is done with them.
+struct Scratch {
+    void *memory = nullptr;
+    size_t size = 0;
+    ~Scratch() { free(memory); }
+    void *at_least(size_t bytes) {  // aligned to 64
+        if (bytes + 64 > size) {
+            free(memory);
+            size = bytes + bytes / 4 + 64;
+            memory = malloc(size);
+        }
+        return (void *)(((uintptr_t)memory + 63) / 64 * 64);
+    }
+};
+
+static thread_local Scratch scratch;
 
 namespace generic {
 #define VECTOR_BYTES 16
@@ -126,6 +149,7 @@ struct Target {
     void (*pack[2])(const Packing *, int64_t panel);
     void (*multiply[2])(const Product *, int64_t task);
     void (*weigh[2])(const Weighing *, int64_t task);
+    void (*transpose[2])(const Transposition *, int64_t task);
     int64_t panel[2];
 };
 
@@ -133,7 +157,7 @@ struct Target {
 #define TARGET(name)                                                                                         \
     Target {                                                                                                 \
         #name, BOTH(name, run_task), BOTH(name, pack_panel), BOTH(name, multiply_task), BOTH(name, weigh_task), \
-            BOTH(name, PANEL)                                                                                \
+            BOTH(name, transpose_task), BOTH(name, PANEL)                                                                                \
     }
 
 static Target choose() {
@@ -228,6 +252,10 @@ void loops_run(const Loop *loop, int64_t twofold, int64_t num_threads) {
 
 void loops_multiply(const Product *product, int64_t twofold, int64_t num_threads) {
     share_typed(target.multiply[twofold], product, product->num_tasks, num_threads);
+}
+
+void loops_transpose(const Transposition *job, int64_t twofold, int64_t num_threads) {
+    share_typed(target.transpose[twofold], job, num_panels(job->columns, twofold), num_threads);
 }
 
 void loops_weigh(const Weighing *weighing, int64_t twofold, int64_t num_threads) {

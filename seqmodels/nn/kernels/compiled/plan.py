@@ -18,7 +18,7 @@ from seqmodels.nn.kernels.compiled.encoding import (
 from seqmodels.nn.programs import StepProgram
 from seqmodels.nn.programs.graph import VECTOR
 
-WORK, OUTPUT, GRAD_OUTPUT, GRAD_WORK, INPUTS, FIRST_STATE = range(6)
+WORK, OUTPUT, GRAD_OUTPUT, GRAD_WORK, INPUTS, DRAWN, FIRST_STATE = range(7)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Plan:
         program: The program.
         forward: One step, keeping what the derivative needs.
         inference: One step, keeping nothing; its workspace has a row for each row of a step.
-        scratch: The same, with one workspace for all steps: a row for each row of the batch.
+        scratch: The same, with a row for each row of the batch, in which all steps write over each other, for the
+            workspace and for all of the state but its first tensor.
         recompute: What the derivative needs, from states that are known already.
         backward: One step back.
         accumulated: (parameter, block) of each block of an accumulator.
@@ -89,7 +90,13 @@ def plan(program: StepProgram) -> Plan:
         program,
         forward=_routine(encode(graph, known, states + saved), hidden, work),
         inference=_routine(encode(graph, known, states), hidden, work),
-        scratch=_routine(encode(graph, _moved(known), states), hidden, Location(BATCH, WORK)),
+        scratch=_routine(
+            encode(
+                graph, {p: _overwritten(where) for p, where in known.items()}, [(p, _overwritten(w)) for p, w in states]
+            ),
+            hidden,
+            _overwritten(work),
+        ),
         recompute=_routine(encode(graph, known, saved), hidden, work),
         backward=_routine(
             encode(graph, {**after, **rest, **kept}, grads, accumulated), Location(STEP, GRAD_WORK), running[0]
@@ -108,6 +115,8 @@ def _inputs(program: StepProgram) -> dict[int, Location]:
         name, block = node.value
         if name == "work":
             known[place] = Location(STEP, WORK, block)
+        elif name == "drawn":
+            known[place] = Location(STEP, DRAWN, block)
         elif name == "grad_output":
             known[place] = Location(STEP, GRAD_OUTPUT)
         elif name.startswith("grad_state"):
@@ -120,9 +129,10 @@ def _inputs(program: StepProgram) -> dict[int, Location]:
     return known
 
 
-def _moved(known: dict[int, Location]) -> dict[int, Location]:
-    """Puts the workspace where each row of the batch has one row of it."""
-    return {p: replace(location, place=BATCH) if location.index == WORK else location for p, location in known.items()}
+def _overwritten(location: Location) -> Location:
+    """Puts what only the next step reads where each row of the batch has one row of it."""
+    later_state = location.place in (BEFORE, AFTER) and location.index > FIRST_STATE
+    return replace(location, place=BATCH) if location.index == WORK or later_state else location
 
 
 def _is_vector(program: StepProgram, parameter: int) -> bool:

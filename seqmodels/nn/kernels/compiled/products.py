@@ -40,7 +40,7 @@ class Packed:
         self.columns = weights[0].shape[1 - inner_axis]
         self.inner = sum(weight.shape[inner_axis] for weight in weights)
         self.twofold = weights[0].dtype is torch.float64
-        self.numbers = weights[0].new_empty(lib.loops_packed_size(self.inner, self.columns, self.twofold))
+        self.numbers = library.new_buffer(weights[0], lib.loops_packed_size(self.inner, self.columns, self.twofold))
         packing = library.Packing(packed=self.numbers.data_ptr(), columns=self.columns)
         for part, weight in enumerate(weights):
             packing.source[part], packing.inner[part] = weight.data_ptr(), weight.shape[inner_axis]
@@ -113,8 +113,8 @@ class WeightGradients:
         self.apart, self.recurrent = layout.first_projected * width, len(layout.recurrent) * width
         wants_ih, wants_bias_ih, wants_hh, wants_bias_hh = needs
         self.needs = needs
-        self.weight_ih = like.new_empty(input_size, self.columns) if wants_ih and input_size else None
-        self.weight_hh = like.new_empty(width, self.columns) if wants_hh else None
+        self.weight_ih = library.new_buffer(like, input_size, self.columns) if wants_ih and input_size else None
+        self.weight_hh = library.new_buffer(like, width, self.columns) if wants_hh else None
         self.bias = like.new_empty(self.columns) if wants_bias_ih or wants_bias_hh else None
         self.started = False
 
@@ -133,9 +133,9 @@ class WeightGradients:
         weighing = library.Weighing(gates=gates.data_ptr(), rows=len(gates), gate_stride=gates.stride(0))
         weighing.bias = None if self.bias is None else self.bias.data_ptr()
         for side, factors, out in ((0, inputs, self.weight_ih), (1, earlier, self.weight_hh)):
-            weighing.factors[side] = factors.data_ptr()
-            weighing.out[side] = None if out is None else out.data_ptr()
-            weighing.sizes[side], weighing.strides[side] = factors.shape[1], factors.stride(0)
+            if out is not None:
+                weighing.out[side], weighing.factors[side] = out.data_ptr(), factors.data_ptr()
+                weighing.sizes[side], weighing.strides[side] = factors.shape[1], factors.stride(0)
         weighing.out_stride, weighing.add = self.columns, self.started
         cuts = (0, self.apart, self.recurrent, self.columns)
         for k, wanted in enumerate((hh, hh | ih, ih)):
@@ -143,14 +143,28 @@ class WeightGradients:
         lib.loops_weigh(ctypes.byref(weighing), gates.dtype is torch.float64, torch.get_num_threads())
         self.started = True
 
+    def _restored(self, transposed: Tensor, blocks: tuple[int, ...]) -> Tensor:
+        """Transposes, and puts blocks of rows back where they came from."""
+        result = library.new_buffer(transposed, transposed.shape[1], transposed.shape[0])
+        if blocks == tuple(range(len(blocks))):
+            library.transpose(transposed, result)
+            return result
+        for k, block in enumerate(blocks):
+            there, here = (
+                slice(block * self.width, (block + 1) * self.width),
+                slice(k * self.width, (k + 1) * self.width),
+            )
+            library.transpose(transposed[:, here], result[there])
+        return result
+
     def results(self) -> tuple[Tensor | None, ...]:
         """Gives the gradients of weight_ih, bias_ih, weight_hh, bias_hh, None where not wanted."""
         layout, width = self.layout, self.width
         ih = hh = bias_ih = bias_hh = None
         if self.weight_ih is not None:
-            ih = restore_blocks(self.weight_ih[:, self.apart :].t(), layout.projected, width)
+            ih = self._restored(self.weight_ih[:, self.apart :], layout.projected)
         if self.weight_hh is not None:
-            hh = restore_blocks(self.weight_hh[:, : self.recurrent].t(), layout.recurrent, width)
+            hh = self._restored(self.weight_hh[:, : self.recurrent], layout.recurrent)
         if self.bias is not None and self.needs[1]:
             bias_ih = restore_blocks(self.bias[self.apart :], layout.projected, width).clone()
         if self.bias is not None and self.needs[3]:

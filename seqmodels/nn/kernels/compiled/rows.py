@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -67,7 +68,7 @@ class Rows:
         for t in range(1, steps + 1):
             if bounds[t] - bounds[cuts[-1]] >= rows_each or t == steps:
                 cuts.append(t)
-        return list(zip(cuts, cuts[1:], strict=False))
+        return list(pairwise(cuts))
 
     def tasks(self, num_threads: int) -> Tensor:
         """Cuts the batch into a part for each thread with equal numbers of steps to run, (parts + 1,)."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seqmodels.nn.cells import GatedCell
 from seqmodels.nn.kernels.compiled import library
-from seqmodels.nn.kernels.compiled.plan import FIRST_STATE, Plan, Routine
+from seqmodels.nn.kernels.compiled.plan import DRAWN, FIRST_STATE, Plan, Routine
 from seqmodels.nn.kernels.compiled.products import Part
 from seqmodels.nn.kernels.compiled.rows import Rows
 
@@ -26,6 +26,7 @@ class Setting:
     plan: Plan
     rows: Rows
     batch_sizes: list[int] | None
+    drawn: Tensor | None  # what the cell drew for all steps, (time, batch, columns)
     owned: bool  # the loop makes the input product itself
     shared: tuple[str, ...]
     num_states: int
@@ -49,6 +50,10 @@ class Runner:
         self.keep: list[Tensor] = []  # alive while the library may read it
         for k, tensor in enumerate(shared):
             self.buffers[count - len(shared) + k] = tensor.data_ptr()
+        if setting.drawn is not None:
+            drawn = setting.rows.pack(setting.drawn).contiguous()
+            self.keep.append(drawn)
+            self.place(DRAWN, drawn)
         encoded = routine.encoded
         self.loop = library.Loop(
             width=setting.cell.hidden_size,

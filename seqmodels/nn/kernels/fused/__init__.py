@@ -70,6 +70,8 @@ def misfit(cell: Cell, like: Tensor) -> str | None:
     if like.is_cuda and torch.cuda.get_device_capability(like.device) < _LEAST_CAPABILITY:
         return f"it needs a GPU of compute capability {_LEAST_CAPABILITY[0]}.{_LEAST_CAPABILITY[1]}"
     program = read(cell, like.dtype)
+    if not isinstance(program, str) and program.num_drawn:
+        return f"{type(cell).__name__} draws random numbers"
     return f"{type(cell).__name__}.update: {program}" if isinstance(program, str) else None
 
 
@@ -94,7 +96,7 @@ def run(
     T, B, _ = inputs.shape
     weights = weights or cell.weights()
     products = list(weights)
-    if type(cell).project is not GatedCell.project:
+    if not cell.projects_plainly:
         inputs, products[0], products[2] = project(cell, inputs, weights), None, None
     every_shared = list(shared_parameters(cell).values())
     shared = [every_shared[j] for j in write_source(program).parameters]
