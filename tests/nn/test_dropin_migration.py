@@ -200,7 +200,7 @@ def test_tensors_of_other_kinds_go_to_torch(name):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_one_step_and_watched_operations_go_to_torch(name):
+def test_one_step_of_most_and_watched_operations_go_to_torch(name):
     layer = LAYERS[name](D, H, batch_first=True)
     watching = FlopCounterMode(display=False)
     one_step = torch.ones(B, 1, D)
@@ -211,7 +211,8 @@ def test_one_step_and_watched_operations_go_to_torch(name):
     ):
         with torch_watched(layer) as called, mode:
             layer(inputs)
-        assert called.call_count == 1
+        expected = 0 if mode is not watching and name == "lstm" else 1  # torch is slow at a single step of an LSTM
+        assert called.call_count == expected
 
 
 def torch_watched(layer: nn.Module):

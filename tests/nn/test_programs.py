@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.autograd import forward_ad
 from twins import assert_close, random_state, randomize
 
 from seqmodels.nn import GatedCell, GRUCell, LSTMCell, Recurrent
@@ -551,15 +550,17 @@ def test_the_first_reading_may_be_in_any_mode(mode):
     assert misfit(layer) is None
 
 
-def test_what_looks_through_operations_is_refused():
-    (layer, _) = both(LSTMCell)
-    seen = []
-    torch.func.grad(lambda x: seen.append(misfit(layer)) or x.sum())(torch.ones(2))
-    torch.vmap(lambda x: seen.append(misfit(layer)) or x)(torch.ones(2))
-    with forward_ad.dual_level():
-        seen.append(misfit(layer))
-    assert seen == ["it cannot be traced or transformed"] * 3
-    assert misfit(layer) is None
+def test_what_looks_through_operations_gets_plain_ones():
+    layer, by_reference = both(LSTMCell)
+    inputs = torch.randn(2, 3, layer.input_size, dtype=torch.float64)
+
+    def run(layer):
+        return lambda x: layer(x)[0].sum()
+
+    for transform in (torch.func.grad, torch.func.hessian, lambda f: lambda x: torch.func.jvp(f, (x,), (x,))[1]):
+        torch.testing.assert_close(transform(run(layer))(inputs), transform(run(by_reference))(inputs))
+    exported = torch.export.export(layer, (inputs,)).module()
+    torch.testing.assert_close(exported(inputs), layer(inputs))
 
 
 def test_the_comparison_can_fail():

@@ -58,14 +58,10 @@ class LayerNormLSTMCell(GatedCell):
         if "norm_ih" in self._modules:  # not yet, while the base class is made
             set_forget_bias(self.norm_ih.bias, self.forget_bias)
 
-    def project(self, inputs: Tensor) -> Tensor:
-        """Gives `LN_ih(W_ih x)` for any number of steps at once; see `GatedCell.project`."""
-        return self.norm_ih(super().project(inputs))
-
     def update(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         """Does the arithmetic of one step; see `GatedCell.update`."""
         _, c = state
-        i, f, g, o = (projected + self.norm_hh(recurrent)).chunk(4, -1)
+        i, f, g, o = (self.norm_ih(projected) + self.norm_hh(recurrent)).chunk(4, -1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(self.norm_c(c))
         return h, (h, c)
@@ -109,19 +105,14 @@ class LayerNormGRUCell(GatedCell):
         super().reset_parameters()
         _reset_norms(self)
 
-    def project(self, inputs: Tensor) -> Tensor:
-        """Gives `LN_ih(W_ih x)` and `LN_in(W_in x)` for any number of steps at once; see `GatedCell.project`."""
-        gates, n = super().project(inputs).split([2 * self.hidden_size, self.hidden_size], -1)
-        return torch.cat([self.norm_ih(gates), self.norm_in(n)], -1)
-
     def update(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         """Does the arithmetic of one step; see `GatedCell.update`."""
         (h,) = state
         sizes = [2 * self.hidden_size, self.hidden_size]
         gates_x, n_x = projected.split(sizes, -1)
         gates_h, n_h = recurrent.split(sizes, -1)
-        r, z = torch.sigmoid(gates_x + self.norm_hh(gates_h)).chunk(2, -1)
-        n = torch.tanh(n_x + r * self.norm_hn(n_h))
+        r, z = torch.sigmoid(self.norm_ih(gates_x) + self.norm_hh(gates_h)).chunk(2, -1)
+        n = torch.tanh(self.norm_in(n_x) + r * self.norm_hn(n_h))
         h = (1 - z) * n + z * h
         return h, (h,)
 

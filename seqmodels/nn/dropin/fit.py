@@ -42,15 +42,17 @@ def fits(
 
     Returns:
         True for plain CPU tensors, all of one dtype (float32 or float64), with no shape wrong and none empty. False
-        for a single step, where no loop is to be run, and for a layer with projection: our kernels could take its two
-        small products of each step only as one large (by W_hh W_hr), which costs more than they save.
+        for a single step of a GRU or RNN, where no loop is to be run, and for a layer with projection: our kernels
+        could take its two small products of each step only as one large (by W_hh W_hr), which costs more.
     """
     inputs = sequence.data if isinstance(sequence, PackedSequence) else sequence
     if layer.proj_size or not isinstance(inputs, Tensor) or inputs.dtype not in (torch.float32, torch.float64):
         return False
     if not _is_plain(inputs, inputs.dtype) or inputs.dim() not in (2, 3) or inputs.numel() == 0:
         return False
-    if _num_steps(layer, sequence) == 1 or inputs.shape[-1] != layer.input_size:
+    if inputs.shape[-1] != layer.input_size:
+        return False
+    if _num_steps(layer, sequence) == 1 and layer.mode != "LSTM":  # torch's own are faster there
         return False
     rows = _rows(layer, sequence)
     if rows is None or not (state is None or _match(state, _state_shapes(layer, rows), inputs.dtype)):

@@ -6,7 +6,9 @@ A kernel is a module (or any object) with the three functions of `Kernel`. To ad
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from seqmodels.nn.cells import Cell, Weights
 from seqmodels.nn.kernels import aten, compiled, fused, reference, scan
@@ -95,11 +97,31 @@ def select(backend: str, cell: Cell, like: Tensor) -> Kernel:
     Raises:
         ValueError: The name is unknown, or that kernel does not fit; lists those that do.
     """
+    if backend == "auto":
+        return _fastest(cell, like)
     check_name(backend)
-    if backend != "auto" and _KERNELS[backend].misfit(cell, like) is None:
+    reason = _KERNELS[backend].misfit(cell, like)
+    if reason is None:
         return _KERNELS[backend]
     fitting = [name for name in backends() if _KERNELS[name].misfit(cell, like) is None]
-    if backend == "auto":  # off a GPU Triton is interpreted, for tests alone
-        return next(_KERNELS[name] for name in fitting if name != "triton" or like.is_cuda)
-    reason = _KERNELS[backend].misfit(cell, like)
     raise ValueError(f"backend: {backend!r} does not fit: {reason}; expected one of auto, {', '.join(fitting)}")
+
+
+def _fastest(cell: Cell, like: Tensor) -> Kernel:
+    if _are_operations_watched():
+        return reference
+    for name, kernel in _KERNELS.items():
+        fits_device = name != "triton" or like.is_cuda  # off a GPU Triton is interpreted, for tests alone
+        if fits_device and kernel.available() and kernel.misfit(cell, like) is None:
+            return kernel
+    raise AssertionError("reference fits every cell")
+
+
+def _are_operations_watched() -> bool:
+    """Tells whether torch compiles, exports or transforms what is done, which it can with plain operations alone."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or forward_ad._current_level >= 0
+    )

@@ -247,7 +247,8 @@ def _layer_norm(
     trace.check(tuple(shape) == (x.shape[1],), "layer_norm over anything but all columns")
     mean = _mean(trace, x, [1], True)
     rstd = trace.pointwise("rsqrt", trace.pointwise("add", _variance(trace, x, [1], 0, True), eps))
-    result = trace.pointwise("mul", trace.pointwise("sub", x, mean), rstd)
+    shift = trace.pointwise("neg", trace.pointwise("mul", mean, rstd))
+    result = trace.pointwise("add", trace.pointwise("mul", x, rstd), shift)
     if weight is not None:
         result = trace.pointwise("mul", result, weight)
     if bias is not None:

@@ -1,5 +1,6 @@
 """From a cell's `update` to what a kernel needs of it: one step forward, one step back, and what lies between."""
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,12 @@ class Layout:
     recurrent: tuple[int, ...]
     projected: tuple[int, ...]
     num_blocks: int
+
+    @functools.cached_property
+    def is_plain(self) -> bool:
+        """Tells whether every gate shares the place of the projected input of its own number."""
+        order = tuple(range(self.num_blocks))
+        return self.recurrent == order == self.projected
 
     @property
     def first_projected(self) -> int:

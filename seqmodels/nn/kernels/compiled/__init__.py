@@ -6,7 +6,6 @@ library is built when the package is installed, if there is a compiler.
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from seqmodels.nn.cells import Cell, GatedCell, Weights
 from seqmodels.nn.kernels import reference
@@ -35,20 +34,8 @@ def misfit(cell: Cell, like: Tensor) -> str | None:
         return f"{type(cell).__name__} has its own step"
     if like.device.type != "cpu" or like.dtype not in (torch.float32, torch.float64):
         return f"it runs float32 and float64 on a CPU, not {like.dtype} on {like.device.type}"
-    if _is_seen_through():
-        return "it cannot be traced or transformed"
     program = read(cell, like.dtype)
     return f"{type(cell).__name__}.update: {program}" if isinstance(program, str) else None
-
-
-def _is_seen_through() -> bool:
-    """Tells whether operations are compiled, exported or transformed, and not just run."""
-    return (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack() > 0
-        or forward_ad._current_level >= 0
-    )
 
 
 def run(

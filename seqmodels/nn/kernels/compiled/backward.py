@@ -60,9 +60,7 @@ class Backward:
         grad_work = library.new_buffer(like, longest, columns)
         grad_inputs = library.new_buffer(like, *like.shape) if self.needs[0] else None
         sums = WeightGradients(self.layout, self.width, like.shape[1] * setting.owned, self.needs[1:5], like)
-        blocks = len(setting.plan.accumulated)
-        accumulators = like.new_zeros(runner.loop.num_tasks, blocks, self.width)
-        runner.loop.accumulators, runner.loop.accumulator_blocks = accumulators.data_ptr(), blocks
+        accumulators = self._accumulators()
         runner.loop.backward = True
         self._place(grad_outputs, grad_state)
         again = self._recomputation(longest) if self.work is None else None
@@ -122,8 +120,22 @@ class Backward:
         for k, block in enumerate(self.layout.projected):
             out[:, block * H : (block + 1) * H] = projected[:, k * H : (k + 1) * H]
 
-    def _shared_gradients(self, accumulators: Tensor) -> list[Tensor | None]:
+    def _accumulators(self) -> Tensor | None:
+        """Makes, for each task, the sums that give the gradients of what all rows share, (tasks, blocks, width)."""
+        blocks, loop = len(self.setting.plan.accumulated), self.runner.loop
+        if not blocks:
+            return None
+        accumulators = self.inputs.new_zeros(loop.num_tasks, blocks, self.width)
+        loop.accumulators, loop.accumulator_blocks = accumulators.data_ptr(), blocks
+        return accumulators
+
+    def _shared_gradients(self, accumulators: Tensor | None) -> list[Tensor | None]:
         """Gives the gradients of what all rows share from the sums of each task, (tasks, blocks, width)."""
+        if accumulators is None:
+            return [
+                torch.zeros_like(parameter) if needed else None
+                for parameter, needed in zip(self.shared, self.needs[5:], strict=False)
+            ]
         gradients: list[Tensor | None] = []
         sums, H = accumulators.sum(0), self.width
         for j, parameter in enumerate(self.shared):

@@ -4,13 +4,13 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from seqmodels.nn.programs.graph import BLOCK, CONSTANT, VECTOR, Graph
+from seqmodels.nn.programs.graph import BLOCK, CONSTANT, ROW, VECTOR, Graph
 
-# In the order of `enum Operation`; "copy" and "accumulate" are no operations of a graph.
+# In the order of `enum Operation`; "copy", "dot" and "accumulate" are no operations of a graph.
 OPERATIONS = (
     *("neg", "abs", "sign", "floor", "sqrt", "rsqrt", "reciprocal", "exp", "expm1", "log", "log1p", "sigmoid", "tanh"),
     *("relu", "copy", "add", "sub", "mul", "div", "maximum", "minimum", "remainder", "gt", "ge", "lt", "le", "eq"),
-    *("ne", "sigmoid_grad", "tanh_grad", "relu_grad", "where", "fma", "sum", "accumulate"),
+    *("ne", "sigmoid_grad", "tanh_grad", "relu_grad", "where", "fma", "sum", "dot", "accumulate"),
 )
 # In the order of `enum Place`.
 REGISTER, ROW_REGISTER, NUMBER, STEP, BEFORE, AFTER, BATCH, SHARED, ACCUMULATOR = range(9)
@@ -181,7 +181,7 @@ class _Encoder:
 def _schedule(
     graph: Graph, known: dict[int, Location], roots: list[int]
 ) -> tuple[list[int], dict[int, tuple[str, tuple[int, ...]]]]:
-    """Lists what must be computed, in order, with multiplications joined to the addition they are for."""
+    """Lists what must be computed, in order, with multiplications joined to the addition or sum they are for."""
     wanted: set[int] = set()
     stack = list(roots)
     users: dict[int, int] = {}
@@ -198,11 +198,14 @@ def _schedule(
     for place in sorted(wanted):
         node = graph.nodes[place]
         calls[place] = (node.op, node.arguments)
-        if node.op == "add" and node.kind == BLOCK:
-            for product, other in (node.arguments, node.arguments[::-1]):
-                single = users[product] == 1 and product in wanted and product not in roots
-                if single and graph.nodes[product].op == "mul" and product != other:
-                    calls[place] = ("fma", (*graph.nodes[product].arguments, other))
-                    joined.add(product)
-                    break
+        if (node.op, node.kind) not in (("add", BLOCK), ("sum", ROW)):
+            continue
+        for product in node.arguments:
+            single = users[product] == 1 and product in wanted and product not in roots
+            if single and graph.nodes[product].op == "mul" and graph.nodes[product].kind == BLOCK:
+                others = list(node.arguments)
+                others.remove(product)
+                calls[place] = ("fma" if others else "dot", (*graph.nodes[product].arguments, *others))
+                joined.add(product)
+                break
     return [place for place in sorted(wanted) if place not in joined], calls

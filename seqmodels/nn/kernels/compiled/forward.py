@@ -60,6 +60,8 @@ class StepProducts:
         if bias_ih is None and bias_hh is None:
             return None
         layout, H = self.layout, self.width
+        if bias_ih is not None and bias_hh is not None and layout.is_plain:
+            return bias_ih + bias_hh
         bias = like.new_zeros(layout.num_blocks * H)
         if bias_ih is not None:
             bias[layout.first_projected * H :] = order_blocks(bias_ih, layout.projected, H)

@@ -21,7 +21,7 @@
 enum Operation {
     NEG, ABS, SIGN, FLOOR, SQRT, RSQRT, RECIPROCAL, EXP, EXPM1, LOG, LOG1P, SIGMOID, TANH, RELU, COPY,
     ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, REMAINDER, GT, GE, LT, LE, EQ, NE, SIGMOID_GRAD, TANH_GRAD, RELU_GRAD,
-    WHERE, FMA, SUM, ACCUMULATE
+    WHERE, FMA, SUM, DOT, ACCUMULATE
 };
 
 // Where an operand lives: in a register (a block, or a number for each row), in the program (a number), or in a buffer

@@ -15,7 +15,7 @@ _ROWS_A_TASK = 48  # enough to use a panel of weights while it is in the cache
 def order_blocks(weight: Tensor, blocks: tuple[int, ...], width: int) -> Tensor:
     """Puts blocks of `width` rows into the order of the workspace."""
     if blocks == tuple(range(len(blocks))):
-        return weight.contiguous()
+        return weight if weight.is_contiguous() else weight.contiguous()
     return torch.cat([weight[k * width : (k + 1) * width] for k in blocks])
 
 
@@ -165,8 +165,13 @@ class WeightGradients:
             ih = self._restored(self.weight_ih[:, self.apart :], layout.projected)
         if self.weight_hh is not None:
             hh = self._restored(self.weight_hh[:, : self.recurrent], layout.recurrent)
-        if self.bias is not None and self.needs[1]:
-            bias_ih = restore_blocks(self.bias[self.apart :], layout.projected, width).clone()
-        if self.bias is not None and self.needs[3]:
-            bias_hh = restore_blocks(self.bias[: self.recurrent], layout.recurrent, width).clone()
+        if self.bias is not None and layout.is_plain:
+            bias_ih, bias_hh = self.bias if self.needs[1] else None, self.bias.clone() if self.needs[3] else None
+        elif self.bias is not None:
+            bias_ih = (
+                restore_blocks(self.bias[self.apart :], layout.projected, width).clone() if self.needs[1] else None
+            )
+            bias_hh = (
+                restore_blocks(self.bias[: self.recurrent], layout.recurrent, width).clone() if self.needs[3] else None
+            )
         return ih, bias_ih, hh, bias_hh
