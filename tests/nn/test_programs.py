@@ -550,6 +550,7 @@ def test_the_first_reading_may_be_in_any_mode(mode):
     assert misfit(layer) is None
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_what_looks_through_operations_gets_plain_ones():
     layer, by_reference = both(LSTMCell)
     inputs = torch.randn(2, 3, layer.input_size, dtype=torch.float64)
