@@ -170,7 +170,7 @@ MISTAKES = {
     "cell._target_=Good +cell.leak=a": "model.cell.leak=a: expected a number",
     "cell._target_=Good cell.leak=1": "+cell.leak=1 adds it",
     "cell._target_=RefusesItsArgument": "trusted=bad_cells: bad_cells.py, line 19, in __init__: KeyError: 'leak'",
-    "cell._target_=WrongShape": "model.cell._target_=bad_cells.WrongShape: WrongShape.step: expected an output",
+    "cell._target_=WrongShape": "model.cell._target_=bad_cells.WrongShape: WrongShape.update: expected an output",
     "cell._target_=WrongProduct": "trusted=bad_cells: bad_cells.py, line 29, in update: RuntimeError",
     "cell._target_=WantsMore": "model.cell._target_=bad_cells.WantsMore: WantsMore.__init__() missing 1 required",
     "cell._target_=NoCell": "model: cell: expected something that makes a seqmodels.nn.Cell",

@@ -15,6 +15,8 @@ def check_lengths(lengths: Tensor, batch_size: int, time: int) -> None:
     Raises:
         ValueError: Wrong shape, dtype or value.
     """
+    if not isinstance(lengths, Tensor):
+        raise ValueError(f"lengths: expected a tensor of shape ({batch_size},), got {type(lengths).__name__}")
     if lengths.shape != (batch_size,):
         raise ValueError(f"lengths: expected shape ({batch_size},), got {tuple(lengths.shape)}")
     if lengths.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):

@@ -18,6 +18,7 @@ from seqmodels.nn import (
     LSTMCell,
     PeepholeLSTMCell,
     Recurrent,
+    Stacking,
     ZoneoutCell,
     backends,
 )
@@ -481,3 +482,55 @@ def test_without_the_library_everything_still_works(monkeypatch):
     assert_close(everything(ours, inputs), everything(theirs, inputs))
     with pytest.raises(ValueError, match=r"backend: expected one of auto, .*got 'compiled'"):
         Recurrent(LSTMCell, 3, 4, backend="compiled")
+
+
+class Turned(nn.Module):
+    """Hands on columns that are no neighbours in memory."""
+
+    def __init__(self, size):
+        super().__init__()
+
+    def forward(self, inputs):
+        return inputs.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_inputs_from_a_layer_that_turns_them(batch_size):
+    layers = []
+    for backend in ("compiled", "reference"):
+        torch.manual_seed(0)
+        layers.append(Recurrent(LSTMCell, 5, 8, 2, stacking=Stacking(between=Turned), backend=backend).double())
+    inputs = torch.randn(batch_size, 7, 5, dtype=torch.float64)
+    results = []
+    for layer in layers:
+        outputs, _ = layer(inputs)
+        results.append([outputs, *torch.autograd.grad(outputs.square().sum(), list(layer.parameters()))])
+    torch.testing.assert_close(*results)
+
+
+def test_saved_tensors_may_come_back_laid_out_otherwise():
+    torch.manual_seed(0)
+    layer = Recurrent(LSTMCell, 5, 8, backend="compiled").double()
+    inputs = torch.randn(3, 7, 5, dtype=torch.float64)
+    plain = torch.autograd.grad(layer(inputs)[0].square().sum(), list(layer.parameters()))
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: t.transpose(0, -1).contiguous(), lambda t: t.transpose(0, -1)
+    ):
+        outputs, _ = layer(inputs)
+    torch.testing.assert_close(torch.autograd.grad(outputs.square().sum(), list(layer.parameters())), plain)
+
+
+def test_a_default_device_does_not_matter():
+    layer = Recurrent(LSTMCell, 5, 8, backend="compiled")
+    inputs = torch.randn(3, 13, 5)
+    with torch.device("meta"):
+        outputs, _ = layer(inputs)
+    assert outputs.device.type == "cpu"
+
+
+def test_an_infinite_gradient_stops_at_a_dead_unit():
+    layer = Recurrent(lambda i, h: ElmanCell(i, h, "relu"), 3, 4, backend="compiled")
+    inputs = torch.randn(5, 6, 3, requires_grad=True)
+    outputs, _ = layer(inputs)
+    outputs.backward(torch.where(outputs == 0, torch.inf, 0.0))
+    assert not inputs.grad.isnan().any()

@@ -496,7 +496,7 @@ MISTAKES = {
 def test_mistakes_are_told_by_the_reference(name):
     layer, _ = both(lambda i, h: ReturnsCell(i, h, MISTAKES[name]))
     assert misfit(layer) is not None
-    with pytest.raises(ValueError, match=r"ReturnsCell\.step: expected an output and 2 state tensors"):
+    with pytest.raises(ValueError, match=r"ReturnsCell\.update: expected an output and 2 state tensors"):
         layer(torch.randn(B, T, D, dtype=torch.float64))
 
 
@@ -570,3 +570,46 @@ def test_the_comparison_can_fail():
         layers[0].cells[0].weight_hh[0, 0] += 1e-6
     with pytest.raises(AssertionError):
         assert_equal(layers)
+
+
+class Config:
+    scale = 1.0
+
+
+class ConfiguredCell(GatedCell):
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.config, self.squash = Config, nn.Tanh()
+
+    def update(self, projected, recurrent, state):
+        h = Config.scale * self.config.scale * self.squash(projected + recurrent)
+        return h, (h,)
+
+
+def test_attributes_of_classes_are_seen(monkeypatch):
+    layers = both(ConfiguredCell)
+    assert_equal(layers)
+    monkeypatch.setattr(Config, "scale", 0.5)
+    assert misfit(layers[0]) is None
+    assert_equal(layers)
+
+
+def test_hooks_are_called():
+    layers = both(ConfiguredCell)
+    assert_equal(layers)
+    for layer in layers:
+        layer.cells[0].squash.register_forward_hook(lambda module, inputs, output: 2 * output)
+    assert misfit(layers[0]).endswith("squash has hooks")
+    assert_equal(layers)
+
+
+class CrowdedCell(GatedCell):
+    def update(self, projected, recurrent, state):
+        h = torch.tanh(projected + recurrent)
+        h = 2 * h if len(h) > 50 else h
+        return h, (h,)
+
+
+def test_an_update_that_counts_rows_is_refused():
+    (layer, _) = both(CrowdedCell)
+    assert misfit(layer).endswith("it depends on the number of rows")

@@ -138,4 +138,5 @@ def _check_step(cell: Cell, batch_size: int, output: Tensor, state: State) -> No
     if output.shape != expected or len(state) != cell.num_states or any(s.shape != expected for s in state):
         shapes = [tuple(output.shape), *(tuple(tensor.shape) for tensor in state)]
         wanted = f"an output and {cell.num_states} state tensors of shape {expected}"
-        raise ValueError(f"{type(cell).__name__}.step: expected {wanted}, got {shapes}")
+        plain = isinstance(cell, GatedCell) and type(cell).step is GatedCell.step
+        raise ValueError(f"{type(cell).__name__}.{'update' if plain else 'step'}: expected {wanted}, got {shapes}")

@@ -29,7 +29,7 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "fma": lambda a, b, c: a * b + c,
     "sigmoid_grad": lambda g, y: torch.ops.aten.sigmoid_backward(*torch.broadcast_tensors(g, y)),
     "tanh_grad": lambda g, y: torch.ops.aten.tanh_backward(*torch.broadcast_tensors(g, y)),
-    "relu_grad": lambda g, y: g * (y > 0),
+    "relu_grad": lambda g, y: torch.where(y <= 0, torch.zeros_like(g), g),
 }
 
 

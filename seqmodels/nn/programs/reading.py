@@ -78,8 +78,11 @@ def _undisturbed() -> Iterator[None]:
 def _unchanged(cell: GatedCell) -> Iterator[None]:
     """Refuses a cell that sets attributes, and puts these back."""
     before = {module: dict(vars(module)) for module in cell.modules()}
+    failure = None
     try:
         yield
+    except Untraceable as error:
+        failure = error
     finally:
         changed = [module for module in before if _attributes(before[module]) != _attributes(vars(module))]
         for module in changed:
@@ -87,7 +90,9 @@ def _unchanged(cell: GatedCell) -> Iterator[None]:
             vars(module).update(before[module])
     if changed:
         _impure[type(cell)] = "it sets attributes"
-        raise Untraceable(_impure[type(cell)])
+        raise Untraceable(_impure[type(cell)]) from failure
+    if failure is not None:
+        raise failure
 
 
 @contextmanager

@@ -20,8 +20,11 @@ from seqmodels.nn.programs.tracing import Untraceable
 Source = tuple[Mapping[str, Any], str]  # a namespace, and a name that code reads from it
 
 MODULE_ATTRIBUTES = frozenset(vars(nn.Module())) - {"training"}
-_TRUSTED = ("torch", "seqmodels")  # packages whose code reads nothing that changes
+_TRUSTED = ("torch", "seqmodels", "math", "numpy")  # packages whose code reads nothing that changes
+# What reads something that no key can hold.
+_UNFORESEEABLE = frozenset(("globals", "vars", "eval", "exec", "environ", "getenv", "is_grad_enabled"))
 _ABSENT = "not defined"
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def settings(cell: GatedCell) -> tuple[Hashable, ...]:
@@ -53,12 +56,16 @@ def _add_module(module: nn.Module, found: list[Any], kinds: list[type]) -> None:
     for name, child in module._modules.items():
         found.append(name)
         if child is not None:
+            if any(getattr(child, hooks) for hooks in _HOOKS):
+                raise Untraceable(f"{name} has hooks")
             _add_module(child, found, kinds)
 
 
 def _setting(name: str, value: Any) -> Hashable:
-    if value is None or isinstance(value, bool | int | float | str | torch.dtype | types.ModuleType):
+    if value is None or isinstance(value, bool | int | float | str | torch.dtype):
         return (type(value), value)
+    if isinstance(value, types.ModuleType) and _is_trusted(value.__name__):
+        return value
     if isinstance(value, tuple):
         return tuple(_setting(name, item) for item in value)
     if isinstance(value, dict):
@@ -67,7 +74,13 @@ def _setting(name: str, value: Any) -> Hashable:
         return (value, _setting(name, value.func), _setting(name, value.args), _setting(name, value.keywords))
     if isinstance(value, types.FunctionType):
         read = [(name, namespace.get(name, _ABSENT)) for namespace, name in _read_by(value)]
+        read += [(name, value.__defaults__), (name, value.__kwdefaults__)]
         return (value, *(v if isinstance(v, types.FunctionType) else _setting(n, v) for n, v in read))
+    if isinstance(value, types.MethodType) and _is_trusted(value.__func__.__module__):
+        return (value.__func__, type(value.__self__))
+    if isinstance(value, type) and not _is_trusted(value.__module__):
+        own = {n: v for n, v in vars(value).items() if not (n.startswith("__") or isinstance(v, types.FunctionType))}
+        return (value, *((n, _setting(f"{name}.{n}", v)) for n, v in own.items()))
     if isinstance(value, type | types.BuiltinFunctionType | property | staticmethod | classmethod):
         return value  # kept alive by the key
     raise Untraceable(f"{name} is a {type(value).__name__}, which may change unseen")
@@ -83,7 +96,11 @@ def _sources(kinds: tuple[type, ...]) -> tuple[Source, ...]:
         name = pending.pop()
         if name in names:
             continue
+        if name in _UNFORESEEABLE:
+            raise Untraceable(f"it uses {name}, whose result may change unseen")
         names.add(name)
+        if name == "getattr":  # by a name made as it runs: any attribute of the classes
+            sources |= {(id(o), n): (vars(o), n) for o in owners for n in vars(o) if not n.startswith("__")}
         for owner in owners:
             value = vars(owner).get(name)
             for function in _functions(value):
@@ -144,9 +161,9 @@ def _inner(code: types.CodeType) -> list[types.CodeType]:
 
 
 def _is_fixed(name: str, value: Any) -> bool:
-    """Tells what no program rebinds: modules, classes, builtins, and functions of packages that are trusted."""
-    trusted = callable(value) and _is_trusted(getattr(value, "__module__", None) or "")
-    return trusted or isinstance(value, types.ModuleType | type) or (value is _ABSENT and hasattr(builtins, name))
+    """Tells what no program rebinds: modules that are trusted, and builtins."""
+    trusted = isinstance(value, types.ModuleType) and _is_trusted(value.__name__)
+    return trusted or (value is _ABSENT and hasattr(builtins, name))
 
 
 def _is_trusted(module: str) -> bool:

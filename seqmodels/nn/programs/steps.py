@@ -141,7 +141,21 @@ def derive(cell: GatedCell, num_projected: int, num_drawn: int, dtype: torch.dty
     Raises:
         Untraceable: It is no arithmetic within a row.
     """
-    trace = Trace(cell.hidden_size, dtype, OPERATIONS)
+    graph, places = _traced(cell, num_projected, num_drawn, dtype, rows=5)
+    again, same_places = _traced(cell, num_projected, num_drawn, dtype, rows=1_000_003)
+    if (graph.nodes, places) != (again.nodes, same_places):
+        raise Untraceable("it depends on the number of rows")
+    sums = _sums_of_products(graph, places, cell.num_gates)
+    layout = _layout(sums, cell.num_gates, num_projected)
+    graph, places = _on_workspace(graph, places, layout, sums)
+    return _differentiated(graph, layout, num_drawn, places, cell.hidden_size)
+
+
+def _traced(
+    cell: GatedCell, num_projected: int, num_drawn: int, dtype: torch.dtype, rows: int
+) -> tuple[Graph, list[int]]:
+    """Writes down what a cell's `update` does with so many rows; gives the places of output and new state."""
+    trace = Trace(cell.hidden_size, dtype, OPERATIONS, rows)
     indices = {name: index for index, name in enumerate(shared_parameters(cell))}
     stand_ins: dict[str, Tensor] = {
         name: trace.parameter_input(indices[name], tensor) if name in indices else trace.unusable(tensor)
@@ -159,10 +173,7 @@ def derive(cell: GatedCell, num_projected: int, num_drawn: int, dtype: torch.dty
         trace.check(result.dtype is dtype, f"an output or state of {result.dtype}")
         places.append(result.blocks[0])  # type: ignore[attr-defined]
     trace.check(len(places) == 1 + cell.num_states, f"{len(places) - 1} state tensors, not {cell.num_states}")
-    sums = _sums_of_products(trace.graph, places, cell.num_gates)
-    layout = _layout(sums, cell.num_gates, num_projected)
-    graph, places = _on_workspace(trace.graph, places, layout, sums)
-    return _differentiated(graph, layout, num_drawn, places, cell.hidden_size)
+    return trace.graph, places
 
 
 def _sums_of_products(graph: Graph, roots: list[int], num_gates: int) -> dict[int, tuple[int, int]]:

@@ -36,7 +36,9 @@ class CompiledLoop(torch.autograd.Function):
     def backward(ctx: Any, grad_outputs: Tensor, *grad_final: Tensor) -> tuple[Tensor | None, ...]:
         """Gives the gradients, with derivatives of their own where somebody asks for them."""
         setting = ctx.setting
-        packed_inputs, work, outputs, *rest = ctx.saved_tensors
+        # What was saved may come back laid out in another way: saved_tensors_hooks may do anything.
+        saved: list[Any] = [None if t is None else t.contiguous() for t in ctx.saved_tensors]
+        packed_inputs, work, outputs, *rest = saved
         histories, (inputs, *tensors) = rest[: setting.num_states], rest[setting.num_states :]
         if torch.is_grad_enabled():  # somebody wants a second derivative
             return None, *_differentiable(

@@ -7,6 +7,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+_HOST = torch.device("cpu")  # whatever the default device is, the library reads these
+
+
+def _host(numbers: list[int]) -> Tensor:
+    return torch.tensor(numbers, device=_HOST)
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -47,7 +53,7 @@ class Rows:
 
     def pack(self, steps: Tensor) -> Tensor:
         """Turns (time, batch, features) into (total, features)."""
-        flat = steps.reshape(-1, steps.shape[-1])
+        flat = steps.reshape(-1, steps.shape[-1]).contiguous()
         return flat if self.positions is None else flat.index_select(0, self.positions)
 
     def unpack(self, rows: Tensor) -> Tensor:
@@ -75,34 +81,34 @@ class Rows:
         parts = max(1, min(num_threads, self.batch_size))
         if self.even:
             return _even_tasks(parts, self.batch_size)
-        lengths = (self.counts[:, None] > torch.arange(self.batch_size)).sum(0).cumsum(0)
-        targets = torch.arange(1, parts) * int(lengths[-1]) / parts
+        lengths = (self.counts[:, None] > torch.arange(self.batch_size, device=_HOST)).sum(0).cumsum(0)
+        targets = torch.arange(1, parts, device=_HOST) * int(lengths[-1]) / parts
         inner = torch.searchsorted(lengths.double(), targets.double()) + 1
-        return torch.cat([torch.tensor([0]), inner, torch.tensor([self.batch_size])])
+        return torch.cat([_host([0]), inner, _host([self.batch_size])])
 
 
 @functools.lru_cache(maxsize=64)
 def _even_tasks(parts: int, batch_size: int) -> Tensor:
-    return torch.arange(parts + 1) * batch_size // parts
+    return torch.arange(parts + 1, device=_HOST) * batch_size // parts
 
 
 @functools.lru_cache(maxsize=64)
 def even_rows(steps: int, batch_size: int) -> Rows:
     """Gives the rows of a batch that all run through all steps."""
-    starts = torch.arange(steps + 1) * batch_size
-    return Rows(batch_size, torch.full((steps,), batch_size), starts, starts[:-1], starts[1:], even=True)
+    starts = torch.arange(steps + 1, device=_HOST) * batch_size
+    return Rows(batch_size, torch.full((steps,), batch_size, device=_HOST), starts, starts[:-1], starts[1:], even=True)
 
 
 def ragged_rows(batch_sizes: list[int], batch_size: int) -> Rows:
     """Gives the rows of a batch sorted by length, from the number still running at each step."""
-    counts = torch.tensor(batch_sizes)
-    starts = torch.cat([torch.tensor([0]), counts.cumsum(0)])
+    counts = _host(batch_sizes)
+    starts = torch.cat([_host([0]), counts.cumsum(0)])
     after = starts[:-1] + batch_size
-    before = torch.cat([torch.tensor([0]), after[:-1]])
-    step = torch.repeat_interleave(torch.arange(len(batch_sizes)), counts)
-    row = torch.arange(int(starts[-1])) - starts[step]
-    lengths = (counts[:, None] > torch.arange(batch_size)).sum(0)
-    rows = torch.arange(batch_size)
-    last = torch.where(lengths > 0, torch.cat([torch.tensor([0]), after])[lengths] + rows, rows)
+    before = torch.cat([_host([0]), after[:-1]])
+    step = torch.repeat_interleave(torch.arange(len(batch_sizes), device=_HOST), counts)
+    row = torch.arange(int(starts[-1]), device=_HOST) - starts[step]
+    lengths = (counts[:, None] > torch.arange(batch_size, device=_HOST)).sum(0)
+    rows = torch.arange(batch_size, device=_HOST)
+    last = torch.where(lengths > 0, torch.cat([_host([0]), after])[lengths] + rows, rows)
     positions, previous = step * batch_size + row, before[step] + row
     return Rows(batch_size, counts, starts, before, after, False, positions, previous, last)
