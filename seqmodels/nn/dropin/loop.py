@@ -57,12 +57,35 @@ def _run_packed(
     data, batch_sizes, order, inverse = sequence
     if state is not None and order is not None:
         state = map_state(lambda s: s.index_select(1, order), state)
-    inputs, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes))
+    steps, batch_size = len(batch_sizes), int(batch_sizes[0])
+    places = _places(batch_sizes)
+    inputs = data.new_zeros(steps * batch_size, data.shape[1]).index_copy(0, places, data)
+    lengths = (batch_sizes[:, None] > torch.arange(batch_size, device="cpu")).sum(0)
     rows = None if lengths[0] == lengths[-1] else SortedRows(lengths, data.device)
-    outputs, state = _run_layers(layer, inputs, state, weights, rows)
+    outputs, state = _run_layers(layer, inputs.view(steps, batch_size, -1), state, weights, rows)
     if inverse is not None:
         state = map_state(lambda s: s.index_select(1, inverse), state)
-    return PackedSequence(pack_padded_sequence(outputs, lengths).data, batch_sizes, order, inverse), state
+    return PackedSequence(_Picked.apply(outputs.flatten(0, 1), places), batch_sizes, order, inverse), state
+
+
+def _places(batch_sizes: Tensor) -> Tensor:
+    """Finds where the rows of a packed sequence are among steps x batch."""
+    steps, batch_size = len(batch_sizes), int(batch_sizes[0])
+    return (torch.arange(batch_size, device="cpu") < batch_sizes[:, None]).view(steps * batch_size).nonzero()[:, 0]
+
+
+class _Picked(torch.autograd.Function):
+    """Picks rows, each once: the way back then need not add."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, places: Tensor) -> Tensor:
+        ctx.places, ctx.count = places, len(rows)
+        return rows.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (grad,) = grads
+        return grad.new_zeros(ctx.count, grad.shape[1]).index_copy(0, ctx.places, grad), None
 
 
 def _run_layers(
