@@ -155,7 +155,8 @@ class Recurrent(RecurrentLayer):
     ) -> tuple[Tensor, State]:
         """Runs cell k over (time, batch, features), from the end if backward."""
         cell = self._cell(k)
-        kernel = kernels.select(self.backend, cell, state[0])
+        backend = "reference" if len(inputs) == 1 and self.backend == "auto" else self.backend  # one step is no loop
+        kernel = kernels.select(backend, cell, state[0])
         inputs = _reverse(inputs, rows) if backward else inputs
         batch_sizes = None if rows is None else rows.batch_sizes
         outputs, state = kernel.run(cell, inputs, state, batch_sizes, recompute=self.recompute)
