@@ -48,7 +48,8 @@ def test_all_cells_over_all_kinds_of_shapes(work, capsys):
         assert row["ratio"] == pytest.approx(row["torch_ms"] / row["ours_ms"], rel=0.01)
         assert row["roofline_share"] == pytest.approx(row["gflops"] / 100, abs=0.01)
         assert row["our_peak_bytes"] is None
-        assert f"{row['ratio']:.2f}" in shown
+        rounded = {f"{row['ratio'] + change:.2f}" for change in (-5e-5, 5e-5)}  # the file has four digits of it
+        assert any(ratio in shown for ratio in rounded)
     assert found["versions"]["torch"] == torch.__version__
     assert found["settings"]["threads"] == torch.get_num_threads()
     assert not re.search(r"/home|/tmp|/root", json.dumps(found))
