@@ -182,10 +182,12 @@ def test_parts_that_do_not_exist(text: str) -> None:
 
 def test_setup_reads_once(text: str) -> None:
     module = ready(TextFile(text, batch_size=4))
+    before = next(iter(module.train_dataloader())).inputs
     Path(text).unlink()
     module.prepare_data()
     module.setup("fit")
     module.setup("test")
+    assert torch.equal(next(iter(module.train_dataloader())).inputs, before)
 
 
 def test_python_source() -> None:
