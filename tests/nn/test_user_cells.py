@@ -87,6 +87,18 @@ def test_gradcheck(cell):
     assert gradcheck(function, (inputs, *state))
 
 
+@pytest.mark.parametrize(
+    ("made", "got"), [(lambda h: h, "a tensor alone"), (lambda h: (h, h), "a state that is no tuple")]
+)
+def test_a_forgotten_tuple_is_told(made, got):
+    class ForgetfulCell(GatedCell):
+        def update(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
+            return made(torch.tanh(projected + recurrent))
+
+    with pytest.raises(ValueError, match=rf"ForgetfulCell.update: expected \(output, state\), .* got {got}"):
+        Recurrent(ForgetfulCell, 3, 4)(torch.randn(2, 5, 3))
+
+
 def test_a_hand_written_lstm_equals_ours():
     torch.manual_seed(0)
     ours, theirs = (Recurrent(cell, 3, 4, num_layers=2).double() for cell in (LSTMCell, HandmadeLSTMCell))

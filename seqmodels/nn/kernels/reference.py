@@ -77,12 +77,10 @@ def run_steps(
     outputs = []
     for t, step_inputs in enumerate(projected.unbind(0)):
         n = B if batch_sizes is None else batch_sizes[t]
-        if n == B:
-            output, new_state = take_step(step_inputs, state)
-        else:
-            output, new_state = take_step(step_inputs[:n], tuple(s[:n] for s in state))
+        result = take_step(step_inputs, state) if n == B else take_step(step_inputs[:n], tuple(s[:n] for s in state))
         if t == 0:
-            _check_step(cell, n, output, new_state)
+            _check_step(cell, n, result)
+        output, new_state = result
         output = output.to(state[0].dtype)
         new_state = tuple(new.to(old.dtype) for new, old in zip(new_state, state, strict=True))
         if n < B:
@@ -132,11 +130,16 @@ def _gated_step(cell: GatedCell, weights: Weights) -> Step:
     return take_step
 
 
-def _check_step(cell: Cell, batch_size: int, output: Tensor, state: State) -> None:
-    """Refuses a step of the wrong shape, which could otherwise pass by broadcasting."""
+def _check_step(cell: Cell, batch_size: int, result: tuple[Tensor, State]) -> None:
+    """Refuses what is not an output and a state, or is of the wrong shape and could pass by broadcasting."""
+    plain = isinstance(cell, GatedCell) and type(cell).step is GatedCell.step
+    name = f"{type(cell).__name__}.{'update' if plain else 'step'}"
+    if isinstance(result, Tensor) or isinstance(result[1], Tensor):
+        got = "a tensor alone" if isinstance(result, Tensor) else "a state that is no tuple"
+        raise ValueError(f"{name}: expected (output, state), the state a tuple of {cell.num_states}, got {got}")
+    output, state = result
     expected = (batch_size, cell.hidden_size)
     if output.shape != expected or len(state) != cell.num_states or any(s.shape != expected for s in state):
         shapes = [tuple(output.shape), *(tuple(tensor.shape) for tensor in state)]
         wanted = f"an output and {cell.num_states} state tensors of shape {expected}"
-        plain = isinstance(cell, GatedCell) and type(cell).step is GatedCell.step
-        raise ValueError(f"{type(cell).__name__}.{'update' if plain else 'step'}: expected {wanted}, got {shapes}")
+        raise ValueError(f"{name}: expected {wanted}, got {shapes}")
