@@ -120,7 +120,7 @@ def _forward(
         for t in range(first, stop):
             step = n, at, before, _ = setting.step(t, begin)
             products.recur(hidden[before : before + n], work[at : at + n])
-            steps.forward(buffers, step, STEP=True, CAST=cast, KEEP=setting.keep)
+            steps.forward(buffers, step, step=True, cast=cast, keep=setting.keep)
     return work, hidden if cast else None, outputs, histories
 
 
@@ -179,7 +179,7 @@ class _Backward:
         self.products.project(self.inputs[begin:end], work)
         self.products.recur(earlier, work)
         buffers = [work, self.hidden, self.histories[0], *self.histories, *self.shared]
-        flags = {"STEP": False, "CAST": False, "KEEP": True}
+        flags = {"step": False, "cast": False, "keep": True}
         if setting.rows.even:  # then all their states are one after another
             _, at, before, after = setting.step(first, begin)
             self.steps.forward(buffers, (end - begin, at, before, after), **flags)

@@ -91,14 +91,18 @@ class Steps:
             "num_warps": self.tile.num_warps,
         }
 
-    def forward(self, buffers: Sequence[Tensor], rows: tuple[int, int, int, int], **flags: bool) -> None:
+    def forward(
+        self, buffers: Sequence[Tensor], rows: tuple[int, int, int, int], step: bool, cast: bool, keep: bool
+    ) -> None:
         """Runs `step_forward` on (rows, begin, before, after); none is fine."""
-        self._run(self._forward, buffers, rows, **flags)
+        self._run(self._forward, buffers, rows, {"STEP": step, "CAST": cast, "KEEP": keep})
 
     def backward(self, buffers: Sequence[Tensor], rows: tuple[int, int, int, int]) -> None:
         """Runs `step_backward` on (rows, begin, before, after); none is fine."""
-        self._run(self._backward, buffers, rows)
+        self._run(self._backward, buffers, rows, {})
 
-    def _run(self, kernel: Any, buffers: Sequence[Tensor], rows: tuple[int, int, int, int], **flags: bool) -> None:
+    def _run(
+        self, kernel: Any, buffers: Sequence[Tensor], rows: tuple[int, int, int, int], flags: dict[str, bool]
+    ) -> None:
         if rows[0]:
             kernel[self.tile.grid(rows[0], self.hidden_size)](*buffers, *rows, **self._constants, **flags)
