@@ -1,15 +1,18 @@
 """What all data modules share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from seqmodels.data.loader import Order, ResumableLoader, evaluation_loader
 from seqmodels.errors import UserError
+
+if TYPE_CHECKING:
+    from seqmodels.data.examples import Example
 
 
 class Batches(NamedTuple):
@@ -34,6 +37,23 @@ class Loaded:
     evaluation: dict[str, Callable[[], Batches]]
 
 
+class Request(NamedTuple):
+    """One row of a file that something is to be predicted for.
+
+    Attributes:
+        line: Its number in the file, from 1; where the file has no lines, that of the item.
+        example: What was read, its targets being of no account; `None` where it could not be read.
+        problem: Why it could not be read, in one line; `None` where it could.
+        items: What its steps are called, such as the words of a sentence, or several names by column; `None` where
+            they have no names.
+    """
+
+    line: int
+    example: "Example | None"
+    problem: str | None = None
+    items: Sequence[str | dict[str, str]] | None = None
+
+
 class DataModule(LightningDataModule, ABC):
     """Data for Lightning, from users' files; a subclass gives `load`.
 
@@ -52,10 +72,26 @@ class DataModule(LightningDataModule, ABC):
             raise UserError(f"data.num_workers={num_workers}: expected an integer of at least 0")
         self.num_workers = num_workers
         self._loaded: Loaded | None = None
+        self._training_loader: ResumableLoader | None = None
+        self._place: dict[str, int] | None = None
 
     @abstractmethod
     def load(self) -> Loaded:
         """Reads the data."""
+
+    def read_requests(self, path: str) -> list[Request]:
+        """Reads a file that something is to be predicted for, with the vocabulary and scaling of `spec`.
+
+        Args:
+            path: The user's file or folder, in the format of the training data; it need not tell what is predicted.
+
+        Returns:
+            One request for each row, in their order, those that cannot be read among them.
+
+        Raises:
+            UserError: Where nothing of it can be read, or these data know no such thing.
+        """
+        raise UserError(f"input={path}: {type(self).__name__} reads no file to predict from")
 
     def prepare_data(self) -> None:
         """Loads once, in one process, so that others find downloads and encoded arrays in the cache."""
@@ -89,8 +125,21 @@ class DataModule(LightningDataModule, ABC):
         return tuple(self._ready.evaluation)
 
     def train_dataloader(self) -> ResumableLoader:
-        """Returns a loader at the beginning of epoch 0, that can be moved by `load_state_dict`."""
-        return ResumableLoader(*self._ready.training(), num_workers=self.num_workers)
+        """Returns a loader at the beginning of epoch 0, or once at the place that `load_state_dict` was given."""
+        loader = ResumableLoader(*self._ready.training(), num_workers=self.num_workers)
+        if self._place is not None:
+            loader.load_state_dict(self._place)
+            self._place = None
+        self._training_loader = loader
+        return loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the place of the training loader: Lightning restores it within an epoch, but not between two."""
+        return {} if self._training_loader is None else self._training_loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the place that the next training loader begins at."""
+        self._place = state_dict or None
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
         """Returns the validation loader; an empty list, which is none to Lightning, where there is no such part."""

@@ -148,12 +148,14 @@ class Window(NamedTuple):
     """A batch: one window of every row, for one update.
 
     Attributes:
-        inputs: Token ids `(batch, time)`, int64.
-        targets: Token ids `(batch, num_targets)`, int64, of the last `num_targets` steps; `IGNORE_INDEX` is padding.
+        inputs: Token ids `(batch, time)`, int64; of other sequences `(batch, time, ...)`, see `Example`.
+        targets: Of the last `num_targets` steps `(batch, num_targets, ...)`, or one of each row `(batch, ...)`; where
+            nothing is scored, as in padding, `IGNORE_INDEX` for classes, which are int64, and NaN for numbers.
         lengths: Steps of each row that are not padding `(batch,)`, int64, 0 to time.
         first: Whether sequences start here: the state is reset before this window.
         handoff: Steps into this window at which the state is taken that the next window starts from, 0 to time.
         num_without_gradient: How many of the first steps only move the state on.
+        context: What each row is conditioned on `(batch, ...)`; `None` where on nothing.
     """
 
     inputs: Tensor
@@ -162,6 +164,7 @@ class Window(NamedTuple):
     first: bool
     handoff: int
     num_without_gradient: int
+    context: Tensor | None = None
 
 
 class Tokens(Protocol):

@@ -1,0 +1,254 @@
+"""Examples of any sequence task: what one is, how several become a batch, and how parts of them are loaded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from seqmodels.data.batches import BucketedLines
+from seqmodels.data.module import Batches, Loaded
+from seqmodels.data.windows import IGNORE_INDEX, TBPTT, WHOLE_SEQUENCES, Window, WindowPlan
+from seqmodels.errors import UserError
+
+
+class Example(NamedTuple):
+    """One sequence and what is to be learned of it.
+
+    Attributes:
+        inputs: Token ids `(time,)`, words with their characters `(time, 1 + characters)`, vectors `(time, features)` or
+            frames `(time, channels, height, width)`; int64 or float32.
+        targets: Of the whole sequence `()` or `(targets,)`, of each step `(time,)` or `(time, targets)`. Classes are
+            int64, with `IGNORE_INDEX` where nothing is scored; numbers and labels are float32, with NaN there.
+        context: What a sequence is conditioned on: a class `()`, a vector `(features,)` or an image `(channels, height,
+            width)`; `None` where on nothing.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    context: np.ndarray | None = None
+
+
+class Examples(Protocol):
+    """Examples by number; a list of them is one."""
+
+    def __len__(self) -> int:
+        """Returns how many there are."""
+
+    def __getitem__(self, index: int, /) -> Example:
+        """Returns one."""
+
+
+class Problem(Protocol):
+    """A task whose examples are generated."""
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of its longest example."""
+
+    def draw(self, generator: np.random.Generator) -> Example:
+        """Draws an example; a pure function of the generator."""
+
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class GeneratedExamples:
+    """Examples drawn when they are asked for, each a pure function of (seed, part, index); nothing is stored.
+
+    Args:
+        problem: What is drawn.
+        seed: Of all draws.
+        part: "train", "val" or "test", which share no example.
+        count: How many; in training, how many an epoch, each epoch having others.
+    """
+
+    problem: Problem
+    seed: int
+    part: str
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Example:
+        return self.problem.draw(np.random.default_rng([self.seed, PARTS.index(self.part), index]))
+
+
+Key = tuple[np.ndarray, WindowPlan | None]
+"""The numbers of a batch's examples `(batch,)`, and which steps of them; `None` for all steps of the longest."""
+
+
+class FreshBatches:
+    """Batches of generated examples, others in every epoch: number `i` of epoch `e` is example `e * count + i`.
+
+    Args:
+        count: Examples an epoch.
+        batch_size: Examples in a batch; the last one may have fewer.
+        windowing: How sequences are cut into windows.
+        max_steps: Steps of the longest example.
+    """
+
+    def __init__(self, count: int, batch_size: int, windowing: TBPTT, max_steps: int):
+        self.count = count
+        self.batch_size = batch_size
+        self.windowing = windowing
+        self.max_steps = max_steps
+        self.num_windows = 1 if windowing.k1 is None else windowing.count(max_steps)
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size) * self.num_windows
+
+    def keys(self, epoch: int, start: int) -> Iterator[Key]:
+        """Yields which examples and steps make each batch of `epoch`, from number `start` on."""
+        for number in range(start, len(self)):
+            batch, window = divmod(number, self.num_windows)
+            first = batch * self.batch_size
+            indices = epoch * self.count + np.arange(first, min(first + self.batch_size, self.count))
+            yield indices, None if self.windowing.k1 is None else self.windowing.plan(self.max_steps, window)
+
+
+class ExampleWindows(Dataset[Window]):
+    """Batches of examples; an item is one window of some of them, padded.
+
+    Args:
+        examples: The examples.
+        windowing: Gives the plan where a key leaves it open.
+        each_step: Whether every step has a target; otherwise each sequence has one.
+    """
+
+    def __init__(self, examples: Examples, windowing: TBPTT, each_step: bool):
+        self.examples = examples
+        self.windowing = windowing
+        self.each_step = each_step
+        self._latest: tuple[bytes, list[Example]] = (b"", [])
+
+    def __getitem__(self, key: Key) -> Window:
+        indices, plan = key
+        if indices.tobytes() != self._latest[0]:  # the windows of one batch follow each other
+            self._latest = indices.tobytes(), [self.examples[int(index)] for index in indices]
+        return collate(self._latest[1], plan, self.each_step, self.windowing)
+
+
+def collate(
+    examples: Sequence[Example],
+    plan: WindowPlan | None = None,
+    each_step: bool = True,
+    windowing: TBPTT = WHOLE_SEQUENCES,
+) -> Window:
+    """Makes one window of several examples.
+
+    Args:
+        examples: What is put together; their inputs differ in time alone.
+        plan: Which steps; planned by `windowing` over the longest example where left out.
+        each_step: Whether every step has a target; otherwise each sequence has one, whatever the plan.
+        windowing: See `plan`.
+
+    Returns:
+        The window; inputs are padded with zeros.
+
+    Example:
+        >>> long = Example(np.array([1, 2, 3]), np.array([0, 1, 0]))
+        >>> window = collate([long, Example(np.array([4]), np.array([1]))])
+        >>> window.inputs.tolist(), window.targets.tolist(), window.lengths.tolist()
+        ([[1, 2, 3], [4, 0, 0]], [[0, 1, 0], [1, -100, -100]], [3, 1])
+    """
+    lengths = np.array([len(example.inputs) for example in examples], np.int64)
+    plan = plan or windowing.plan(int(lengths.max()), 0)
+    steps = plan.stop - plan.start
+    inputs = _padded([example.inputs[plan.start : plan.stop] for example in examples], steps, 0)
+    if each_step:
+        begin = plan.stop - plan.num_targets
+        rows = [example.targets[begin : plan.stop] for example in examples]
+        targets = _padded(rows, plan.num_targets, _unscored(rows[0]))
+    else:
+        targets = torch.from_numpy(np.stack([example.targets for example in examples]))
+    contexts = [example.context for example in examples if example.context is not None]
+    return Window(
+        inputs=inputs,
+        targets=targets,
+        lengths=torch.from_numpy(np.clip(lengths - plan.start, 0, steps)),
+        first=plan.first,
+        handoff=plan.handoff,
+        num_without_gradient=plan.num_without_gradient,
+        context=torch.from_numpy(np.stack(contexts)) if contexts else None,
+    )
+
+
+def _padded(rows: Sequence[np.ndarray], steps: int, padding: float) -> Tensor:
+    padded = np.full((len(rows), steps, *rows[0].shape[1:]), padding, rows[0].dtype)
+    for place, row in zip(padded, rows, strict=True):
+        place[: len(row)] = row
+    return torch.from_numpy(padded)
+
+
+def _unscored(targets: np.ndarray) -> float:
+    return float("nan") if targets.dtype.kind == "f" else IGNORE_INDEX
+
+
+def load_examples(
+    spec: dict[str, Any], parts: Mapping[str, Examples], batch_size: int, tbptt: TBPTT, seed: int
+) -> Loaded:
+    """Makes parts of examples ready to be trained and measured on.
+
+    Sequences of about the same length share a batch; generated ones come as they are drawn.
+
+    Args:
+        spec: What a model has to know of the data. Its "shape" says whether each sequence has one target
+            ("many_to_one") or every step has ("many_to_many", "one_to_many").
+        parts: The examples of "train", "val" and "test"; a part that has none is left out.
+        batch_size: Examples in a batch.
+        tbptt: Windows of training.
+        seed: Of the order of batches.
+
+    Raises:
+        UserError: Where a setting does not fit; of training, where it is asked for.
+    """
+    if batch_size < 1:
+        raise UserError(f"data.batch_size={batch_size}: expected an integer of at least 1")
+    each_step = spec["shape"] != "many_to_one"
+    parts = {part: examples for part, examples in parts.items() if len(examples)}
+    if "train" not in parts:
+        raise UserError("data: there is no example to train on")
+    return Loaded(
+        spec,
+        partial(_training, parts["train"], batch_size, tbptt, seed, each_step),
+        {part: partial(_evaluation, examples, batch_size, each_step) for part, examples in parts.items()},
+    )
+
+
+def _training(examples: Examples, batch_size: int, tbptt: TBPTT, seed: int, each_step: bool) -> Batches:
+    if not each_step and tbptt.k1 is not None:
+        raise UserError(
+            f"tbptt.k1={tbptt.k1}: here each sequence has one target, at its end, and so one update; expected null "
+            "(tbptt=whole); tbptt.k2 may limit how far the gradient goes back"
+        )
+    windows = ExampleWindows(examples, tbptt, each_step)
+    if isinstance(examples, GeneratedExamples):
+        tbptt.check_against(examples.problem.max_steps)
+        return Batches(windows, FreshBatches(len(examples), batch_size, tbptt, examples.problem.max_steps))
+    lengths = _lengths(examples)
+    tbptt.check_against(int(lengths.max()))
+    return Batches(windows, BucketedLines(lengths, batch_size, tbptt, seed))
+
+
+def _evaluation(examples: Examples, batch_size: int, each_step: bool) -> Batches:
+    windows = ExampleWindows(examples, WHOLE_SEQUENCES, each_step)
+    if isinstance(examples, GeneratedExamples):
+        order = FreshBatches(len(examples), batch_size, WHOLE_SEQUENCES, examples.problem.max_steps)
+        return Batches(windows, order)
+    return Batches(windows, BucketedLines(_lengths(examples), batch_size, WHOLE_SEQUENCES))
+
+
+def _lengths(examples: Examples) -> np.ndarray:
+    known = getattr(examples, "lengths", None)  # of examples that are cut when they are asked for, of equal length
+    return (
+        known
+        if known is not None
+        else np.array([len(examples[index].inputs) for index in range(len(examples))], np.int64)
+    )

@@ -1,0 +1,1 @@
+"""Series over time: their grid, their reading, their scaling, windows of context and horizon, data modules."""

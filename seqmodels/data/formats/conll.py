@@ -1,0 +1,170 @@
+"""Sentences with a word in each line: CoNLL and CoNLL-U."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from seqmodels.data.formats.lines import lenient_lines, numbered_lines, undecodable
+from seqmodels.errors import UserError
+
+CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+CONLLU_SUFFIXES = (".conllu", ".conllup")
+# "1-2" stands before the words of a contraction, "1.1" for a word that is not in the text.
+_NO_WORD = re.compile(r"\d+(-|\.)\d+")
+_WORD = re.compile(r"\d+")
+_GAP = re.compile(r"[ \t]+")
+
+
+class Sentence(NamedTuple):
+    """The words of a sentence.
+
+    Attributes:
+        line: The line of its first word, from 1.
+        words: Its words.
+        tags: Their tags; `None` where none were asked for.
+        problem: Why it could not be read, with file and line; `None` where it could.
+    """
+
+    line: int
+    words: list[str]
+    tags: list[str] | None
+    problem: str | None = None
+
+
+def is_conllu(path: Path) -> bool:
+    """Tells CoNLL-U from plain CoNLL by the file's suffix."""
+    return path.suffix.lower() in CONLLU_SUFFIXES
+
+
+def read_conll(path: Path, word_column: str | int | None = None, tag_column: str | int | None = None) -> list[Sentence]:
+    r"""Reads all sentences; the first that cannot be read ends it.
+
+    A file of suffix `.conllu` is CoNLL-U (https://universaldependencies.org/format.html): ten columns with names and
+    tabs between; comments, ranges of several words (`1-2`) and empty nodes (`1.1`) are left out. Any other is plain
+    CoNLL: columns with tabs or spaces between, as many in each line as in the first; lines of `-DOCSTART-` are left
+    out.
+
+    Args:
+        path: The file.
+        word_column: The words: a name such as "form", or a number, 0 the first and -1 the last. `None` is "form", or 0.
+        tag_column: The tags likewise, such as "upos" or -1; `None` reads words alone.
+
+    Raises:
+        UserError: Where the file cannot be read or decoded, has no sentence, or a line does not have the columns.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "names.conll"
+        >>> _ = path.write_text("-DOCSTART- O\n\nEmma B-PER\nleft O\n\n")
+        >>> read_conll(path, tag_column=-1)
+        [Sentence(line=3, words=['Emma', 'left'], tags=['B-PER', 'O'], problem=None)]
+    """
+    sentences = []
+    for sentence in _sentences(path, numbered_lines(path), word_column, tag_column):
+        if sentence.problem:
+            raise UserError(sentence.problem)
+        sentences.append(sentence)
+    if not sentences:
+        raise UserError(f"{path}: there is no sentence in this file")
+    return sentences
+
+
+def read_conll_words(path: Path, word_column: str | int | None = None) -> Iterator[Sentence]:
+    """Yields the words of each sentence, of those too that cannot be read, with what is wrong with them.
+
+    Args:
+        path: The file, as in `read_conll`; it needs no tags.
+        word_column: As in `read_conll`.
+
+    Raises:
+        UserError: Where nothing of the file can be read.
+    """
+    return _sentences(path, lenient_lines(path), word_column, None)
+
+
+def _sentences(
+    path: Path, lines: Iterable[tuple[int, str]], word_column: str | int | None, tag_column: str | int | None
+) -> Iterator[Sentence]:
+    conllu = is_conllu(path)
+    word = _place(word_column if word_column is not None else ("form" if conllu else 0), "data.word_column", conllu)
+    tag = None if tag_column is None else _place(tag_column, "data.tag_column", conllu)
+    reader = _Reader(path, word, tag, conllu)
+    for number, line in lines:
+        if line.strip():
+            reader.add(number, line)
+        elif sentence := reader.take():
+            yield sentence
+    if sentence := reader.take():
+        yield sentence
+
+
+def _place(column: str | int, key: str, conllu: bool) -> int:
+    if isinstance(column, int):
+        if conllu and not -len(CONLLU_COLUMNS) <= column < len(CONLLU_COLUMNS):
+            raise UserError(f"{key}={column}: CoNLL-U has columns 0 to {len(CONLLU_COLUMNS) - 1}")
+        return column
+    if not conllu:
+        raise UserError(f"{key}={column}: the columns of plain CoNLL have no names; expected a number, -1 for the last")
+    if column.lower() not in CONLLU_COLUMNS:
+        raise UserError(f"{key}={column}: CoNLL-U has no such column; there are: {', '.join(CONLLU_COLUMNS)}")
+    return CONLLU_COLUMNS.index(column.lower())
+
+
+class _Reader:
+    """Gathers the lines of a sentence."""
+
+    def __init__(self, path: Path, word: int, tag: int | None, conllu: bool):
+        self.path, self.word, self.tag, self.conllu = path, word, tag, conllu
+        self.num_columns = len(CONLLU_COLUMNS) if conllu else 0
+        self._start()
+
+    def _start(self) -> None:
+        self.line = 0
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.problem: str | None = None
+
+    def take(self) -> Sentence | None:
+        """Returns the sentence, if there is any of it, and starts the next."""
+        tags = None if self.tag is None else self.tags
+        sentence = Sentence(self.line, self.words, tags, self.problem) if self.line else None
+        self._start()
+        return sentence
+
+    def add(self, number: int, line: str) -> None:
+        """Takes a line; what is wrong with it is the sentence's problem, the first one counts."""
+        if (self.conllu and line.startswith("#")) or (not self.conllu and line.startswith("-DOCSTART-")):
+            return
+        fields = self._fields(line)
+        if self.conllu and _NO_WORD.fullmatch(fields[0]):
+            return
+        self.line = self.line or number
+        if problem := self._check(line, fields):
+            self.problem = self.problem or f"{self.path} line {number}: {problem}"
+            return
+        self.words.append(fields[self.word])
+        if self.tag is not None:
+            self.tags.append(fields[self.tag])
+
+    def _fields(self, line: str) -> list[str]:
+        if self.conllu:
+            return line.split("\t")
+        # str.split() would part at a no-break space, which stands within words.
+        return _GAP.split(line.strip(" \t"))
+
+    def _check(self, line: str, fields: list[str]) -> str | None:
+        if problem := undecodable(line):
+            return problem
+        self.num_columns = self.num_columns or len(fields)
+        if len(fields) != self.num_columns:
+            separator = " parted by tabs" if self.conllu else ", as in the lines before"
+            return f"{len(fields)} columns; expected {self.num_columns}{separator}"
+        if self.conllu and not _WORD.fullmatch(fields[0]):
+            return f"{fields[0]!r} in the first column; expected a word's number such as 7, 7-8 or 7.1"
+        for key, place in (("data.word_column", self.word), ("data.tag_column", self.tag)):
+            if place is not None and not -len(fields) <= place < len(fields):
+                return f"{key}={place}: there are {len(fields)} columns, 0 to {len(fields) - 1}"
+            if place is not None and not fields[place].strip():
+                return f"{key}={place}: nothing stands in this column"
+        return None

@@ -1,0 +1,57 @@
+"""Lines of a text file with their numbers, and what of them is no text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from seqmodels.data.files import read_text
+from seqmodels.errors import UserError
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    r"""Yields each line of a UTF-8 file without its end, and its number from 1.
+
+    Lines end at `\n`, `\r\n` or `\r`, and nowhere else.
+
+    Raises:
+        UserError: Where the file cannot be read, or a byte is not UTF-8; with the byte's offset.
+    """
+    number, rest = 0, ""
+    for chunk in read_text(path):
+        *lines, rest = (rest + chunk).split("\n")
+        for line in lines:
+            number += 1
+            yield number, line
+    if rest:
+        yield number + 1, rest
+
+
+def lenient_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields the same, but goes on where a byte is not UTF-8: `undecodable` finds it in the line.
+
+    Raises:
+        UserError: Where the file cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            for number, line in enumerate(file, start=1):
+                yield number, line.removesuffix("\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def undecodable(text: str) -> str | None:
+    r"""Returns what of a text is not Unicode, in words; `None` where it is.
+
+    Example:
+        >>> undecodable("naïve"), undecodable(b"na\xefve".decode("utf-8", "surrogateescape"))
+        (None, 'byte 0xef is not valid UTF-8')
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        # What surrogateescape makes of a byte; any other surrogate was written so, in JSON.
+        return (
+            f"byte {code - 0xDC00:#04x} is not valid UTF-8" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:x} is no text"
+        )
+    return None

@@ -1,0 +1,175 @@
+"""Rows with named columns: CSV, TSV and JSON Lines."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqmodels.data.formats.lines import lenient_lines, numbered_lines, undecodable
+from seqmodels.errors import UserError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
+_TABS = (".tsv", ".tab")
+_DELIMITERS = ",;\t|"
+_MAX_SHOWN = 20
+
+csv.field_size_limit(2**31 - 1)  # a document may be longer than the 131,072 characters that are the module's default
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+        line: The line it starts in, from 1.
+        values: By column: text, or what JSON has.
+        problem: Why it could not be read, with file and line; `None` where it could.
+    """
+
+    line: int
+    values: dict[str, Any]
+    problem: str | None = None
+
+
+def is_table(path: Path) -> bool:
+    """Tells by its suffix whether a file is one that `read_table` reads."""
+    return path.suffix.lower() in TABLE_SUFFIXES
+
+
+def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    r"""Yields each row and the line it starts in; the first one that cannot be read ends it.
+
+    Args:
+        path: A `.csv` file (its delimiter, one of `,` `;` `|` and tab, is taken from its first line), a `.tsv` or
+            `.tab` file, both with the columns' names in the first row, quoted as in RFC 4180; or a `.jsonl` or
+            `.ndjson` file with an object in each line.
+        columns: Columns that must be there, by the key that names them: `{"data.text_column": "text"}`.
+
+    Raises:
+        UserError: Where the file cannot be read or decoded, lacks a column, or a row is broken; with file and line.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "reviews.csv"
+        >>> _ = path.write_text('text;label\n"fine; no, great";good\n')
+        >>> list(read_table(path, {"data.text_column": "text"}))
+        [(2, {'text': 'fine; no, great', 'label': 'good'})]
+    """
+    for row in _rows(path, columns, numbered_lines(path)):
+        if row.problem:
+            raise UserError(row.problem)
+        yield row.line, row.values
+
+
+def read_table_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    """Yields each row, those too that cannot be read, with what is wrong with them.
+
+    Args:
+        path: As in `read_table`.
+        columns: As in `read_table`.
+
+    Raises:
+        UserError: Where nothing of the file can be read, or it lacks a column.
+    """
+    return _rows(path, columns, lenient_lines(path))
+
+
+def _rows(path: Path, columns: Mapping[str, str], lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise UserError(f"data.path={path}: expected a table, with one of the suffixes {', '.join(TABLE_SUFFIXES)}")
+    rows = _delimited_rows if suffix in (".csv", *_TABS) else _json_rows
+    for row in rows(path, columns, lines):
+        problem = row.problem or _undecodable_value(path, row)
+        yield row._replace(problem=problem)
+
+
+def _undecodable_value(path: Path, row: Row) -> str | None:
+    for column, value in row.values.items():
+        problem = undecodable(value) if isinstance(value, str) else None
+        if problem:
+            return f"{path} line {row.line}: column {column}: {problem}"
+    return None
+
+
+def _delimited_rows(path: Path, columns: Mapping[str, str], lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
+    text = (line + "\n" for _, line in lines)
+    first = next(text, "")
+    delimiter = "\t" if path.suffix.lower() in _TABS else _sniff(first, columns.values())
+    reader = csv.reader(_and(first, text), delimiter=delimiter, strict=True)
+    header = _header(path, reader, columns)
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(line, {}, f"{path} line {line}: {error}; fields with quotes or line ends stand in quotes")
+            continue
+        if fields and len(fields) != len(header):
+            yield Row(line, {}, f"{path} line {line}: {len(fields)} fields; expected {len(header)}: {_listed(header)}")
+        elif fields:  # an empty line is no row
+            yield Row(line, dict(zip(header, fields, strict=True)))
+
+
+def _and(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _sniff(line: str, columns: Iterable[str]) -> str:
+    """Returns the delimiter that gives the columns looked for, or else the most columns."""
+    wanted = set(columns)
+
+    def found(delimiter: str) -> tuple[int, int]:
+        try:
+            names = next(csv.reader([line], delimiter=delimiter))
+        except csv.Error:
+            return 0, 0
+        return len(wanted & set(names)), len(names)
+
+    return max(_DELIMITERS, key=found)
+
+
+def _header(path: Path, reader: Iterator[list[str]], columns: Mapping[str, str]) -> list[str]:
+    try:
+        names = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise UserError(f"{path} line 1: {error}; expected the names of the columns") from error
+    if problem := undecodable("".join(names)):
+        raise UserError(f"{path} line 1: {problem}")
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path} line 1: two columns are named {name!r}; expected different names")
+    for key, column in columns.items():
+        if column not in names:
+            raise UserError(f"{key}={column}: {path} has no such column; there are: {_listed(names)}")
+    return names
+
+
+def _json_rows(path: Path, columns: Mapping[str, str], lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
+    for number, line in lines:
+        if line.strip():
+            yield _json_row(path, columns, number, line)
+
+
+def _json_row(path: Path, columns: Mapping[str, str], number: int, line: str) -> Row:
+    place = f"{path} line {number}"
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as error:
+        return Row(number, {}, f"{place}: not JSON, at character {error.colno}: {error.msg}")
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of too many digits
+        return Row(number, {}, f"{place}: not JSON that can be read: {error}")
+    if not isinstance(values, dict):
+        return Row(number, {}, f'{place}: expected an object such as {{"text": "..."}}, got {type(values).__name__}')
+    for key, column in columns.items():
+        if column not in values:
+            return Row(number, {}, f"{key}={column}: {place} has no such column; there are: {_listed(list(values))}")
+    return Row(number, values)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:_MAX_SHOWN]))
+    return f"{shown}, ..." if len(names) > _MAX_SHOWN else shown

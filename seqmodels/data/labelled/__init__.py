@@ -1,0 +1,1 @@
+"""Texts with labels: where they are read from, and what a label is."""

@@ -1,0 +1,122 @@
+"""Texts with labels from a table, from folders, from the hub; texts without from a table or from lines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqmodels.data.files import find_files
+from seqmodels.data.formats.class_folders import read_class_folders
+from seqmodels.data.formats.lines import lenient_lines, undecodable
+from seqmodels.data.formats.tables import is_table, read_table, read_table_rows
+from seqmodels.data.labelled.hub import HUB, read_hub
+from seqmodels.errors import UserError
+
+
+class LabelledRow(NamedTuple):
+    """A text with what stands for its label.
+
+    Attributes:
+        text: The text, without the spaces around it.
+        label: The value of the column of labels, as the file has it.
+        place: File and line.
+    """
+
+    text: str
+    label: Any
+    place: str
+
+
+class TextRow(NamedTuple):
+    """A text that something is to be predicted for.
+
+    Attributes:
+        line: Where it stands, from 1.
+        text: The text, without the spaces around it; empty where there is a problem.
+        problem: Why it could not be read, with file and line; `None` where it could.
+    """
+
+    line: int
+    text: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """How labelled texts are read.
+
+    Args:
+        text_column: The column of a table that has the text.
+        label_column: The one that has the label.
+        glob: Which files of a folder.
+    """
+
+    text_column: str
+    label_column: str
+    glob: str
+
+    def read(self, path: str, key: str = "data.path") -> dict[str, list[LabelledRow]]:
+        """Reads texts with labels.
+
+        Args:
+            path: A table (see `read_table`), a folder (see `read_class_folders`), or `hub:NAME` of a data set of the
+                hub, which may have parts of its own.
+            key: The key that named it, for messages.
+
+        Returns:
+            The texts of "train", and of "val" and "test" where the hub has them.
+
+        Raises:
+            UserError: Where something cannot be read or has no text.
+        """
+        if path.startswith(HUB):
+            parts = read_hub(path.removeprefix(HUB), self.text_column, self.label_column, key)
+            return {part: [self._checked(*row) for row in rows] for part, rows in parts.items()}
+        place = Path(path).expanduser()
+        if place.is_dir():
+            return {"train": [LabelledRow(*item) for item in read_class_folders(place, self.glob, key)]}
+        if not path or not place.exists():
+            raise UserError(f"{key}={path}: there is no such file or folder")
+        (file,) = find_files(path)
+        columns = {"data.text_column": self.text_column, "data.label_column": self.label_column}
+        rows = read_table(file, columns)
+        texts = [self._checked(row[self.text_column], row[self.label_column], f"{file} line {n}") for n, row in rows]
+        if not texts:
+            raise UserError(f"{key}={path}: the table has no rows")
+        return {"train": texts}
+
+    def _checked(self, text: Any, label: Any, place: str) -> LabelledRow:
+        if problem := _no_text(text, self.text_column):
+            raise UserError(f"{place}: {problem}")
+        return LabelledRow(text.strip(), label, place)
+
+
+def read_texts_to_label(path: str, text_column: str) -> Iterator[TextRow]:
+    """Reads texts that something is to be predicted for.
+
+    Args:
+        path: A table, whose other columns are of no account; or any other text file, with a text in each line.
+        text_column: The column of a table that has the text.
+
+    Raises:
+        UserError: Where nothing of it can be read.
+    """
+    file = Path(path).expanduser()
+    if is_table(file):
+        for row in read_table_rows(file, {"data.text_column": text_column}):
+            problem = row.problem or _at(file, row.line, _no_text(row.values[text_column], text_column))
+            yield TextRow(row.line, "" if problem else row.values[text_column].strip(), problem)
+        return
+    for number, line in lenient_lines(file):
+        problem = _at(file, number, undecodable(line) or (None if line.strip() else "there is no text"))
+        yield TextRow(number, "" if problem else line.strip(), problem)
+
+
+def _no_text(value: Any, column: str) -> str | None:
+    if not isinstance(value, str):
+        return f"column {column}: expected text, got {value!r}"
+    return None if value.strip() else f"column {column}: there is no text"
+
+
+def _at(file: Path, line: int, problem: str | None) -> str | None:
+    return f"{file} line {line}: {problem}" if problem else None

@@ -1,0 +1,1 @@
+"""Problems whose examples are drawn, not stored."""
