@@ -1,12 +1,15 @@
 """Text out of a language model: a prompt in, characters out as they are made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from seqmodels.data import IncrementalDecoder, Tokenizer
+from seqmodels.data import IncrementalDecoder, Tokenizer, tokenizer_from_spec
+from seqmodels.decoding.condition import Condition
 from seqmodels.decoding.sampling import Sampling, generate
 from seqmodels.errors import UserError
 
@@ -20,6 +23,7 @@ class TextWriter:
         start: Id that begins a sequence, for models of separate lines.
         stop: Id that ends one.
         forbidden: Ids that are never written, such as the one for unknown tokens.
+        condition: What its texts are conditioned on; `None` where on nothing.
     """
 
     def __init__(
@@ -29,28 +33,65 @@ class TextWriter:
         start: int | None = None,
         stop: int | None = None,
         forbidden: list[int] | None = None,
+        condition: Condition | None = None,
     ):
         self.model = model
         self.tokenizer = tokenizer
         self.start = start
         self.stop = stop
         self.forbidden = forbidden or []
+        self.condition = condition
 
-    def stream(self, prompt: str | None, length: int, sampling: Sampling, seed: int | None = None) -> Iterator[str]:
-        """Yields pieces of one text as they are made; a character that spans tokens comes when it is whole."""
+    @classmethod
+    def from_spec(cls, model: nn.Module, spec: Mapping[str, Any]) -> "TextWriter":
+        """Makes the writer of a language model of data with this spec.
+
+        Raises:
+            UserError: Where the spec is damaged.
+        """
+        try:
+            tokenizer = tokenizer_from_spec(spec["tokenizer"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"spec.json: its tokenizer cannot be read: {type(error).__name__}: {error}") from error
+        forbidden = [spec[name] for name in ("unk", "bos") if spec.get(name) is not None]
+        condition = Condition.from_spec(spec)
+        return cls(model, tokenizer, spec.get("bos"), spec.get("eos"), forbidden, condition)
+
+    def stream(
+        self,
+        prompt: str | None,
+        length: int,
+        sampling: Sampling,
+        seed: int | None = None,
+        context: Tensor | None = None,
+    ) -> Iterator[str]:
+        """Yields pieces of one text as they are made; a character that spans tokens comes when it is whole.
+
+        The text is conditioned on `context`, as `Condition` gives it.
+        """
         decoder = IncrementalDecoder(self.tokenizer)
         for token in self.encode_prompt(prompt):  # what stands between words depends on the one before
             decoder.push(token)
-        for (token,) in self._steps(prompt, length, 1, sampling, seed):
+        contexts = None if context is None else context[None]
+        for (token,) in self._steps(prompt, length, 1, sampling, seed, contexts):
             if token != self.stop:
                 yield decoder.push(token)
         yield decoder.flush()
 
     def write(
-        self, prompt: str | None, length: int, sampling: Sampling, num_samples: int = 1, seed: int | None = None
+        self,
+        prompt: str | None,
+        length: int,
+        sampling: Sampling,
+        num_samples: int = 1,
+        seed: int | None = None,
+        contexts: Tensor | None = None,
     ) -> list[str]:
-        """Returns several continuations of one prompt, made side by side in one batch; each ends before its stop id."""
-        steps = list(self._steps(prompt, length, num_samples, sampling, seed))
+        """Returns several continuations of one prompt, made side by side in one batch; each ends before its stop id.
+
+        Each is conditioned on its row of `contexts` `(num_samples, ...)`.
+        """
+        steps = list(self._steps(prompt, length, num_samples, sampling, seed, contexts))
         rows = zip(*steps, strict=True) if steps else [()] * num_samples
         begin = self.encode_prompt(prompt)
         prompt_length = len(self.tokenizer.decode(begin))
@@ -84,7 +125,13 @@ class TextWriter:
         return ids
 
     def _steps(
-        self, prompt: str | None, length: int, num_samples: int, sampling: Sampling, seed: int | None
+        self,
+        prompt: str | None,
+        length: int,
+        num_samples: int,
+        sampling: Sampling,
+        seed: int | None,
+        contexts: Tensor | None,
     ) -> Iterator[list[int]]:
         """Yields, step by step, the next id of each row."""
         device = next(self.model.parameters()).device
@@ -92,10 +139,11 @@ class TextWriter:
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
         allowed = replace(sampling, forbidden=[*sampling.forbidden, *self.forbidden])
+        model = self.model if contexts is None else partial(self.model, context=contexts.to(device))
         was_training = self.model.training
         self.model.eval()
         try:
-            for step in generate(self.model, ids, length, allowed, self.stop, generator):
+            for step in generate(model, ids, length, allowed, self.stop, generator):
                 yield step.tolist()
         finally:
             self.model.train(was_training)

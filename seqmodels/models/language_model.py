@@ -1,27 +1,18 @@
 """The language model: embedding, recurrent layers, projection to the vocabulary."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from seqmodels.nn import Stacking, State, VariationalDropout, make_recurrent
-
-
-class OneHot(nn.Module):
-    """Turns ids `(batch, time)` into one-hot vectors `(batch, time, num_classes)`."""
-
-    def __init__(self, num_classes: int):
-        super().__init__()
-        self.num_classes = num_classes
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Returns one-hot vectors in the default floating type."""
-        return nn.functional.one_hot(ids, self.num_classes).to(torch.get_default_dtype())
+from seqmodels.models.checks import check_sizes
+from seqmodels.models.frontends import Embedding, Frontend, OneHot
+from seqmodels.models.sequence_model import SequenceModel
+from seqmodels.nn import Stacking
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(SequenceModel):
     """Predicts each next token of a text from the ones before it.
 
     `p(x[t+1] | x[..t]) = softmax(W h[t] + b)`, with `h` the output of the recurrent layers over the embedded tokens
@@ -44,11 +35,14 @@ class LanguageModel(nn.Module):
         backend: How custom cells run, see `seqmodels.nn.backends`.
         stacking: How the recurrent layers are connected; its variational dropout holds for all three dropouts.
         noise: The standard deviation of a noisy initial state.
+        context: Makes a vector of what each text is conditioned on, such as a class or an image.
+        context_use: Where that goes: the initial state ("state"), each step's inputs ("inputs"), or "both".
 
     Raises:
         ValueError: Where a size or a probability is out of range, or weights are tied without an embedding.
 
     Example:
+        >>> import torch
         >>> from seqmodels.nn import LSTMCell
         >>> model = LanguageModel(vocab_size=65, cell=LSTMCell, hidden_size=16)
         >>> logits, state = model(torch.zeros(2, 7, dtype=torch.long))
@@ -71,77 +65,38 @@ class LanguageModel(nn.Module):
         backend: str = "auto",
         stacking: Stacking | None = None,
         noise: float = 0.1,
+        context: Frontend | None = None,
+        context_use: Literal["state", "inputs", "both"] = "both",
     ):
-        super().__init__()
-        _check_sizes(vocab_size=vocab_size, num_layers=num_layers, embedding_size=embedding_size)
-        for size in [hidden_size] if isinstance(hidden_size, int) else hidden_size:
-            _check_sizes(hidden_size=size)
-        _check_probabilities(input_dropout=input_dropout, dropout=dropout, output_dropout=output_dropout)
-        self.vocab_size = vocab_size
-        self.embedding: nn.Module
-        if embedding_size is None:
-            self.embedding = OneHot(vocab_size)
-        else:
-            self.embedding = nn.Embedding(vocab_size, embedding_size)
-        stacking = stacking or Stacking()
-        make_dropout = VariationalDropout if stacking.variational_dropout else nn.Dropout
-        self.input_dropout = make_dropout(input_dropout)
-        self.recurrent = make_recurrent(
+        check_sizes(vocab_size=vocab_size, embedding_size=embedding_size)
+        embedded = OneHot(vocab_size) if embedding_size is None else Embedding(vocab_size, embedding_size)
+        super().__init__(
+            embedded,
             cell,
-            embedding_size or vocab_size,
-            hidden_size,
+            vocab_size,
+            hidden_size=hidden_size,
             num_layers=num_layers,
+            input_dropout=input_dropout,
             dropout=dropout,
+            output_dropout=output_dropout,
             initial_state=initial_state,
             backend=backend,
             stacking=stacking,
             noise=noise,
+            context=context,
+            context_use=context_use,
+            head=partial(_tied, embedded) if tie_weights else nn.Linear,
         )
-        self.output_dropout = make_dropout(output_dropout)
-        self.projection = _projection(self.recurrent.output_size, self.embedding, vocab_size, tie_weights)
-
-    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Reads tokens and scores what comes after each.
-
-        Args:
-            ids: Token ids `(batch, time)`.
-            state: What an earlier call handed back; `None` starts afresh.
-
-        Returns:
-            Logits `(batch, time, vocab_size)` and the state after the last token.
-        """
-        hidden, state = self.hidden(ids, state)
-        return self.logits(hidden), state
-
-    def hidden(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Runs the recurrent layers alone: `(batch, time)` to `(batch, time, features)` and the new state."""
-        return self.recurrent(self.input_dropout(self.embedding(ids)), state)
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Scores the vocabulary: `(batch, time, features)` to `(batch, time, vocab_size)`."""
-        return self.projection(self.output_dropout(hidden))
+        self.vocab_size = vocab_size
 
 
-def _projection(features: int, embedding: nn.Module, vocab_size: int, tie_weights: bool) -> nn.Module:
-    if not tie_weights:
-        return nn.Linear(features, vocab_size)
-    if not isinstance(embedding, nn.Embedding):
+def _tied(embedded: Frontend, features: int, vocab_size: int) -> nn.Module:
+    """Makes the projection of the embedding's own weights."""
+    if not isinstance(embedded, Embedding):
         raise ValueError("tie_weights=true needs a learned embedding: set embedding_size to a number")
-    tied = nn.Linear(embedding.embedding_dim, vocab_size)
-    nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
-    tied.weight = embedding.weight
-    if embedding.embedding_dim == features:
+    tied = nn.Linear(embedded.features, vocab_size)
+    nn.init.normal_(embedded.table.weight, std=embedded.features**-0.5)
+    tied.weight = embedded.table.weight
+    if embedded.features == features:
         return tied
-    return nn.Sequential(nn.Linear(features, embedding.embedding_dim), tied)
-
-
-def _check_sizes(**sizes: int | None) -> None:
-    for name, size in sizes.items():
-        if size is not None and size < 1:
-            raise ValueError(f"{name}={size}: expected at least 1")
-
-
-def _check_probabilities(**probabilities: float) -> None:
-    for name, probability in probabilities.items():
-        if not 0 <= probability < 1:
-            raise ValueError(f"{name}={probability}: expected a probability, 0 <= p < 1")
+    return nn.Sequential(nn.Linear(features, embedded.features), tied)
