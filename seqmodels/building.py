@@ -25,7 +25,8 @@ OTHER_TARGETS = {
     "torch.optim": ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad"),
     "lightning.pytorch.callbacks": ("EarlyStopping",),
 }
-GROUPS = ("data", "tokenizer", "model", "cell", "task", "tbptt", "optimizer", "scheduler", "trainer", "callbacks")
+GROUPS = ("data", "model", "cell", "task", "tbptt", "optimizer", "scheduler", "trainer", "callbacks")
+OPTIONAL_GROUPS = ("tokenizer", "frontend", "readout", "loss", "teacher_forcing")
 NAMES = ("name", "output_dir")
 
 
@@ -36,8 +37,8 @@ def check_config(config: Mapping[str, Any]) -> None:
         UserError: For a missing or unknown group, and for a seed or a name of the wrong kind.
     """
     for key in config:
-        if key not in (*GROUPS, *NAMES, "seed"):
-            raise UserError(unknown_key("", key, config[key], [*GROUPS, *NAMES, "seed"]))
+        if key not in (*GROUPS, *OPTIONAL_GROUPS, *NAMES, "seed"):
+            raise UserError(unknown_key("", key, config[key], [*GROUPS, *OPTIONAL_GROUPS, *NAMES, "seed"]))
     for group in GROUPS:
         if not isinstance(config.get(group), Mapping):
             reason = "required" if config.get(group) is None else "expected a mapping"
@@ -56,8 +57,8 @@ def build(node: Any, path: str, **provided: Any) -> Any:
     Args:
         node: Plain configuration: mappings, lists, numbers, strings. Values that are objects already are kept.
         path: Where the node stands, such as `model`, for messages.
-        **provided: Objects and sizes known at run time; each fills the outermost target's parameter of its name, where
-            it has one that the configuration leaves out.
+        **provided: Objects and sizes known at run time; each fills the parameter of its name, where the configuration
+            leaves that out, of the target and of those inside it that are made at once (no `_partial_`).
 
     Returns:
         The object; a `functools.partial` where the mapping says `_partial_: true`.
@@ -74,20 +75,36 @@ def build(node: Any, path: str, **provided: Any) -> Any:
         seqmodels.errors.UserError: scheduler._target_=os.system: not a target that configuration may name
     """
     if isinstance(node, list):
-        return [build(item, f"{path}[{place}]") for place, item in enumerate(node)]
+        return [build(item, f"{path}[{place}]", **provided) for place, item in enumerate(node)]
     if not isinstance(node, Mapping):
         return node
     if "_target_" not in node:
-        return {key: build(value, f"{path}.{key}") for key, value in node.items()}
+        return {key: build(value, f"{path}.{key}", **provided) for key, value in node.items()}
     target = resolve(node["_target_"], path)
     given = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
-    arguments = {key: build(value, f"{path}.{key}") for key, value in given.items()}
+    inner = {} if node.get("_partial_") else provided
+    arguments = {key: build(value, f"{path}.{key}", **inner) for key, value in given.items()}
     arguments = check_arguments(target, arguments, path)
-    parameters = inspect.signature(target).parameters
-    arguments |= {name: value for name, value in provided.items() if name in parameters and name not in arguments}
     if node.get("_partial_"):
         return functools.partial(target, **arguments)
+    parameters = inspect.signature(target).parameters
+    arguments |= {name: value for name, value in provided.items() if name in parameters and name not in arguments}
+    _check_complete(target, arguments, provided, path)
     return call(target, arguments, path)
+
+
+def _check_complete(
+    target: Callable[..., Any], arguments: Mapping[str, Any], provided: Mapping[str, Any], path: str
+) -> None:
+    """Refuses a target whose sizes are neither given nor those that the data have."""
+    sizes = [f"{name}={value}" for name, value in provided.items() if isinstance(value, int)]
+    for name, parameter in inspect.signature(target).parameters.items():
+        open_ended = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if sizes and not open_ended and parameter.default is parameter.empty and name not in arguments:
+            raise UserError(
+                f"{path}.{name}: {getattr(target, '__name__', target)} needs it, and these data have none: "
+                f"they have {', '.join(sizes)}; choose what fits them, or give it a value"
+            )
 
 
 def call(target: Callable[..., Any], arguments: dict[str, Any], path: str) -> Any:

@@ -7,22 +7,34 @@ from torch import nn
 
 from seqmodels.building import build, call
 from seqmodels.data import DataModule
-from seqmodels.runs import Run, load_model
-from seqmodels.tasks import Task
+from seqmodels.runs import Run, build_loss, load_model
+from seqmodels.tasks import Task, default_measures
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet
 
 
-def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any]) -> Task:
-    """Builds the task of a configuration around a model."""
+def build_task(
+    config: dict[str, Any], model: nn.Module, spec: dict[str, Any], data: DataModule | None = None
+) -> Task:
+    """Builds the task of a configuration around a model.
+
+    What it measures is what fits the targets of the data, and what `task.measures` adds. A measure may ask for the
+    model, the spec, or the data, to hold what is predicted against what was there to learn from.
+    """
     optimizer = build(config["optimizer"], "optimizer")
     call(optimizer, {"params": [torch.zeros(1, requires_grad=True)]}, "optimizer")  # refuses what is out of range
     schedule = build(config["scheduler"], "scheduler")
+    node = {key: value for key, value in config["task"].items() if key not in ("loss", "measures")}
+    known = {**(spec.get("targets") or {}), "spec": spec, "model": model, "data": data}
+    added = build(config["task"].get("measures") or {}, "task.measures", **known)
     return build(
-        config["task"],
+        node,
         "task",
         model=model,
         optimizer=optimizer,
         schedule=schedule,
+        loss=build_loss(config, spec),
+        measures=[*default_measures(spec), *(measure for measure in added.values() if measure is not None)],
+        spec=spec,
         characters_per_token=spec.get("characters_per_token"),
     )
 
@@ -50,7 +62,8 @@ def measure(task: Task, data: DataModule, split: str, settings: TrainerSettings)
             trainer.validate(task, loader, verbose=False)
     finally:
         task.evaluation_split = "val"
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+    # Lightning keeps figures in single precision: what lies beyond is no figure of ours.
+    return {name: float(f"{float(value):.7g}") for name, value in trainer.callback_metrics.items()}
 
 
 def evaluate(run: Run, split: str, data_overrides: dict[str, Any], settings: TrainerSettings) -> dict[str, float]:
@@ -68,5 +81,5 @@ def evaluate(run: Run, split: str, data_overrides: dict[str, Any], settings: Tra
     config = {**run.config, "data": {**run.config["data"], **data_overrides}}
     data = build(config["data"], "data", spec=run.spec)
     data.setup("validate")
-    task = build_task(config, load_model(run), data.spec)
+    task = build_task(config, load_model(run), data.spec, data)
     return measure(task, data, split, settings)

@@ -19,9 +19,9 @@ from torch import nn
 from seqmodels import trust
 from seqmodels.building import build, check_config
 from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
-from seqmodels.data import tokenizer_from_spec
 from seqmodels.decoding import TextWriter
 from seqmodels.errors import UserError
+from seqmodels.tasks.losses import Loss, in_units, num_targets
 
 CONFIG, SPEC, RESULTS, METRICS = "config.yaml", "spec.json", "results.json", "metrics.csv"
 
@@ -243,12 +243,42 @@ def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
 
 
 def build_model(config: Mapping[str, Any], spec: Mapping[str, Any]) -> nn.Module:
-    """Builds the model of a configuration; sizes that it leaves open come from the spec of the data."""
-    sizes = {key: value for key, value in spec.items() if isinstance(value, int)}
+    """Builds the model of a configuration; sizes that it leaves open come from the spec of the data and the loss.
+
+    Raises:
+        UserError: Where model, loss and data do not fit each other.
+    """
+    sizes = sizes_of(spec)
+    loss = build_loss(config, spec)
+    if loss is not None:
+        sizes["output_size"] = loss.output_size(num_targets(spec["targets"]))
+        given = config["model"].get("output_size")
+        if given not in (None, sizes["output_size"]):
+            raise UserError(f"model.output_size={given}: the loss needs {sizes['output_size']}; leave it out")
     with trust.naming_own_code(config.get("model"), "model"):
         model = build(config.get("model"), "model", **sizes)
         trust.try_out(model)
     return model
+
+
+def sizes_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a model may ask of the data: their sizes."""
+    parts = [spec, *(spec.get(name) or {} for name in ("inputs", "context"))]
+    return {key: value for part in parts for key, value in part.items() if isinstance(value, int)}
+
+
+def build_loss(config: Mapping[str, Any], spec: Mapping[str, Any]) -> Loss | None:
+    """Builds the loss of a configuration for its data; `None` for a task that has its own.
+
+    Raises:
+        UserError: Where the loss does not fit the targets.
+    """
+    node = config["task"].get("loss")
+    if node is None:
+        return None
+    if "targets" not in spec:
+        raise UserError(f"task: has a loss to choose, and data of kind {spec['kind']} bring no targets for it")
+    return in_units(build(node, "loss").fitted(spec["targets"]), spec["targets"])
 
 
 def load_model(run: Run) -> nn.Module:
@@ -290,9 +320,4 @@ def text_writer(model: nn.Module, spec: Mapping[str, Any]) -> TextWriter:
     """
     if not writes_text(spec):
         raise UserError(f"a run over data of kind {spec.get('kind')!r} generates no text")
-    try:
-        tokenizer = tokenizer_from_spec(spec["tokenizer"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{SPEC}: its tokenizer cannot be read: {type(error).__name__}: {error}") from error
-    forbidden = [spec[name] for name in ("unk", "bos") if spec.get(name) is not None]
-    return TextWriter(model, tokenizer, spec.get("bos"), spec.get("eos"), forbidden)
+    return TextWriter.from_spec(model, spec)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -133,6 +134,17 @@ def make_trainer(
     if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
         raise UserError("trainer.precision=16-mixed: needs a GPU; expected 32 or bf16-mixed on a CPU")
     return trainer
+
+
+def find_device(accelerator: str) -> str:
+    """Returns the device that an accelerator stands for, "cpu" or "cuda".
+
+    Raises:
+        UserError: Where the machine has no GPU.
+    """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("accelerator=gpu: this machine has none that torch can use; expected cpu or auto")
+    return "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 @contextmanager

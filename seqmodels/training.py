@@ -16,7 +16,17 @@ from torch import nn
 
 from seqmodels import runs
 from seqmodels.building import build, check_config
-from seqmodels.callbacks import Budget, Checkpoints, CsvMetrics, Monitor, ProgressReport, Samples, find_callback
+from seqmodels.callbacks import (
+    Budget,
+    Checkpoints,
+    CsvMetrics,
+    Monitor,
+    ProgressReport,
+    Samples,
+    find_callback,
+    save_pictures,
+    show_pictures,
+)
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
 from seqmodels.tasks import Task
@@ -69,7 +79,8 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
     if resumed and json.loads(json.dumps(data.spec)) != resumed.spec:
         raise UserError(f"resume={resumed.path}: the data are not those the run was trained on")
     model = runs.build_model(config, data.spec)
-    task = build_task(config, model, data.spec)
+    task = build_task(config, model, data.spec, data)
+    task.check_tbptt(build(config["tbptt"], "tbptt"))
     task.total_steps = settings.total_steps(len(data.train_dataloader()))
     callbacks = [*_callbacks(config["callbacks"], model, data.spec), ProgressReport(_unit(data.spec))]
     _check_monitors(callbacks, task, data.splits)
@@ -89,7 +100,7 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
         runs.load_weights(model, runs.load_run(str(run)))
-        results = _results(task, data, trainer, settings)
+        results = _results(task, data, trainer, settings, run)
         runs.write_json(run / runs.RESULTS, results)
         _log_hyperparameters(board, config, results)
         log.info("finished: %s", results)
@@ -156,7 +167,7 @@ def resumed_config(saved: Mapping[str, Any], composed: Mapping[str, Any], overri
 
 def _check_monitors(callbacks: list[Callback], task: Task, splits: tuple[str, ...]) -> None:
     """Refuses a callback that waits for a metric nobody reports, and a run that keeps no checkpoints."""
-    metrics = [f"val/{name}" for name in task.metrics(1.0, "val")]
+    metrics = [f"val/{name}" for name in task.metric_names()]
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         if isinstance(monitor, str) and monitor not in metrics:
@@ -190,12 +201,15 @@ def _callbacks(config: Mapping[str, Any], model: nn.Module, spec: Mapping[str, A
     ]
 
 
-def _results(task: Task, data: Any, trainer: Trainer, settings: TrainerSettings) -> dict[str, float]:
-    """Measures the best model on validation and, where there is one, the test part."""
+def _results(task: Task, data: Any, trainer: Trainer, settings: TrainerSettings, run: Path) -> dict[str, float]:
+    """Measures the best model on validation and, where there is one, the test part, and keeps their pictures."""
     results: dict[str, float] = {}
     for split in ("val", "test"):
         if split in data.splits:
             results |= measure(task, data, split, settings)
+            pictures = task.pictures()
+            save_pictures(pictures, split, run)
+            show_pictures(pictures, f"best/{split}", trainer.loggers, trainer.global_step)
     budget, monitor = find_callback(trainer, Budget), find_callback(trainer, Monitor)
     if budget is not None:
         results["train/seconds"] = round(budget.seconds, 2)
@@ -207,7 +221,7 @@ def _results(task: Task, data: Any, trainer: Trainer, settings: TrainerSettings)
 
 def _log_hyperparameters(logger: TensorBoardLogger, config: Mapping[str, Any], results: Mapping[str, float]) -> None:
     """Writes what a sweep compares: the settings as plain leaves, the final figures under one tag in every run."""
-    groups = ("cell", "model", "tbptt", "optimizer", "scheduler", "trainer", "tokenizer")
+    groups = ("cell", "model", "task", "tbptt", "optimizer", "scheduler", "trainer", "tokenizer")
     leaves = {"seed": config["seed"], "data.batch_size": config["data"].get("batch_size")}
     for group in groups:
         leaves |= _leaves(config.get(group), group)

@@ -1,4 +1,4 @@
-"""What happens around training: checkpoints, monitors, samples, progress, interruption."""
+"""What happens around training: checkpoints, monitors, samples, pictures, progress, interruption."""
 
 from seqmodels.callbacks.budget import Budget
 from seqmodels.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
@@ -6,6 +6,7 @@ from seqmodels.callbacks.csv_metrics import CsvMetrics
 from seqmodels.callbacks.generators import GeneratorStates
 from seqmodels.callbacks.interruption import Interrupted, Interruption
 from seqmodels.callbacks.monitor import Monitor
+from seqmodels.callbacks.pictures import Pictures, save_pictures, show_pictures
 from seqmodels.callbacks.progress import ProgressReport
 from seqmodels.callbacks.samples import Samples
 from seqmodels.callbacks.trainer_state import find_callback
@@ -19,7 +20,10 @@ __all__ = [
     "Interrupted",
     "Interruption",
     "Monitor",
+    "Pictures",
     "ProgressReport",
     "Samples",
     "find_callback",
+    "save_pictures",
+    "show_pictures",
 ]

@@ -73,14 +73,17 @@ class Monitor(Callback):
         running = self._running_since is not None
         self._stop(pl_module)
         self._running_since = time.perf_counter() if running else None
-        self.tokens += int(pl_module.tokens_seen)
-        pl_module.tokens_seen = 0
+        tokens_seen, padding = int(pl_module.tokens_seen), int(pl_module.padding_seen)
+        self.tokens += tokens_seen
+        pl_module.tokens_seen = pl_module.padding_seen = 0
         seconds, tokens = self.seconds - self._reported[0], self.tokens - self._reported[1]
         metrics = pl_module.metrics(pl_module.train_loss.compute(), "train")
         pl_module.train_loss.clear()
         self.latest = {f"train/{name}": value for name, value in metrics.items()}
         if seconds > 0:
             self.latest["train/tokens_per_second"] = tokens / seconds
+        if padding:
+            self.latest["train/padding_share"] = padding / (padding + tokens_seen)
         self.latest["train/gradient_norm"] = float(pl_module.gradient_norm)
         self.latest["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         self._reported_step, self._reported = trainer.global_step, (self.seconds, self.tokens)

@@ -1,7 +1,9 @@
 """What the model writes, after each validation: to TensorBoard and to `samples/`."""
 
+from itertools import cycle, islice
 from pathlib import Path
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -10,6 +12,9 @@ from seqmodels.decoding import Sampling, TextWriter
 
 class Samples(Callback):
     """Writes samples after each validation; the global generators are left alone.
+
+    A model that writes by class is given the classes in turn; each sample begins with its class in brackets. What is
+    written of images is shown by the pictures of a measure, and not here.
 
     Args:
         writer: Writes with the model that is trained.
@@ -50,7 +55,15 @@ class Samples(Callback):
 
     def texts(self) -> list[str]:
         """Makes the samples, always from the same seed, so that progress shows and not chance."""
-        return self.writer.write(self.prompt, self.length, self.sampling, self.num_samples, seed=0)
+        condition = self.writer.condition
+        if condition is None:
+            return self.writer.write(self.prompt, self.length, self.sampling, self.num_samples, seed=0)
+        if not condition.classes:
+            return []
+        names = list(islice(cycle(condition.classes), self.num_samples))
+        contexts = torch.stack([condition.of_class(name) for name in names])
+        texts = self.writer.write(self.prompt, self.length, self.sampling, self.num_samples, seed=0, contexts=contexts)
+        return [f"[{name}]\n{text}" for name, text in zip(names, texts, strict=True)]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes and writes the samples."""
@@ -60,6 +73,8 @@ class Samples(Callback):
         if (self.validations - 1) % self.every_n_validations:
             return
         texts = self.texts()
+        if not texts:
+            return
         folder = Path(trainer.default_root_dir) / "samples"
         folder.mkdir(exist_ok=True)
         rule = "\n" + "-" * 40 + "\n"

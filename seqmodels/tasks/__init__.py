@@ -1,16 +1,86 @@
 """Tasks: what is learned from a batch, how it is measured, how the parameters are updated."""
 
 from seqmodels.tasks.base import Task, TrainingDiverged
+from seqmodels.tasks.forecasting import Forecasting
 from seqmodels.tasks.language_modelling import LanguageModelling
+from seqmodels.tasks.losses import (
+    MAE,
+    MSE,
+    MSLE,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Gaussian,
+    KLDivergence,
+    Loss,
+    MultiLabelCrossEntropy,
+    Quantile,
+    StudentT,
+)
+from seqmodels.tasks.measures import (
+    BagOfWords,
+    Captions,
+    Classification,
+    ClassVerdict,
+    ExactMatch,
+    FrameAccuracy,
+    Labels,
+    Measure,
+    Regression,
+    Solved,
+    SpanF1,
+    StepNLL,
+    WrittenTunes,
+    default_measures,
+)
 from seqmodels.tasks.schedules import Constant, Cosine, Plateau, Schedule, StepDecay
+from seqmodels.tasks.sequence_task import SequenceTask
+from seqmodels.tasks.teacher_forcing import (
+    ConstantForcing,
+    ExponentialForcing,
+    InverseSigmoidForcing,
+    LinearForcing,
+    TeacherForcing,
+)
 
 __all__ = [
+    "MAE",
+    "MSE",
+    "MSLE",
+    "BagOfWords",
+    "BinaryCrossEntropy",
+    "Captions",
+    "ClassVerdict",
+    "Classification",
     "Constant",
+    "ConstantForcing",
     "Cosine",
+    "CrossEntropy",
+    "ExactMatch",
+    "ExponentialForcing",
+    "Forecasting",
+    "FrameAccuracy",
+    "Gaussian",
+    "InverseSigmoidForcing",
+    "KLDivergence",
+    "Labels",
     "LanguageModelling",
+    "LinearForcing",
+    "Loss",
+    "Measure",
+    "MultiLabelCrossEntropy",
     "Plateau",
+    "Quantile",
+    "Regression",
     "Schedule",
+    "SequenceTask",
+    "Solved",
+    "SpanF1",
     "StepDecay",
+    "StepNLL",
+    "StudentT",
     "Task",
+    "TeacherForcing",
     "TrainingDiverged",
+    "WrittenTunes",
+    "default_measures",
 ]

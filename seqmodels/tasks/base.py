@@ -1,16 +1,21 @@
 """What every task shares: the optimizer, the schedule, clipping, running sums, the carried state, finite numbers."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from seqmodels.data import TBPTT, Window
 from seqmodels.errors import UserError
 from seqmodels.nn import State, map_state
+from seqmodels.tasks.reporting import Row
 from seqmodels.tasks.schedules import Constant, Plateau, Progress, Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class TrainingDiverged(UserError):
@@ -31,7 +36,7 @@ class RunningMean:
     def add(self, mean: Tensor, count: Tensor | int) -> None:
         """Adds a batch's mean over `count` items."""
         self.total = self.total + mean.detach().double() * count
-        self.count = self.count + count
+        self.count = self.count + (count.double() if isinstance(count, Tensor) else count)
 
     def compute(self) -> float:
         """Returns the mean over everything added; NaN where that is nothing."""
@@ -71,11 +76,51 @@ class Task(LightningModule):
         self.evaluation_loss = RunningMean()
         self.evaluation_split = "val"
         self.tokens_seen: Tensor | int = 0
+        self.padding_seen: Tensor | int = 0
         self.gradient_norm: Tensor = torch.tensor(0.0)
 
     def metrics(self, loss: float, split: str) -> dict[str, float]:
         """Returns what is reported of a mean loss, without the `train/`, `val/` or `test/` before the names."""
         return {"loss": loss}
+
+    def metric_names(self) -> list[str]:
+        """Returns the names of all figures of an evaluation, without `val/` or `test/` before them."""
+        return list(self.metrics(1.0, "val"))
+
+    def evaluation_metrics(self, split: str) -> dict[str, float]:
+        """Returns all figures of the part that was run over, by the same names."""
+        return self.metrics(self.evaluation_loss.compute(), split)
+
+    def check_tbptt(self, tbptt: TBPTT) -> None:
+        """Refuses windows that the model cannot be trained over; there are none where a subclass says nothing."""
+
+    def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
+        """Returns what is predicted of each row of a batch, in words: one row, or one for each step.
+
+        Args:
+            window: The batch; its targets are of no account.
+            spec: What the model knows of the data.
+
+        Raises:
+            UserError: Where the task predicts nothing.
+        """
+        raise UserError(f"a run of {type(self).__name__} predicts nothing of a file")
+
+    def pictures(self) -> "dict[str, Figure]":
+        """Returns pictures of the part that was evaluated last, by their names."""
+        return {}
+
+    def count_steps(self, lengths: Tensor, num_scored: int, steps: int) -> None:
+        """Counts the steps of a training window, and how many are padding.
+
+        Args:
+            lengths: Steps of each row that are no padding `(batch,)`.
+            num_scored: How many of the last steps count.
+            steps: Steps of the window.
+        """
+        valid = (lengths - (steps - num_scored)).clamp(min=0).sum()
+        self.tokens_seen = self.tokens_seen + valid
+        self.padding_seen = self.padding_seen + (len(lengths) * num_scored - valid)
 
     # Optimisation
 
@@ -177,7 +222,7 @@ class Task(LightningModule):
         self._report("test")
 
     def _report(self, split: str) -> None:
-        for name, value in self.metrics(self.evaluation_loss.compute(), split).items():
+        for name, value in self.evaluation_metrics(split).items():
             self.log(f"{split}/{name}", value, logger=False)
         self.evaluation_state = None
 
@@ -185,7 +230,7 @@ class Task(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the carried state, the sums since the last report, and what the schedule remembers."""
-        sums = (self.train_loss.total, self.train_loss.count, self.tokens_seen)
+        sums = (self.train_loss.total, self.train_loss.count, self.tokens_seen, self.padding_seen)
         checkpoint["running_sums"] = [float(value) for value in sums]
         checkpoint["carried_state"] = None if self.state is None else map_state(torch.Tensor.cpu, self.state)
         if isinstance(self.schedule, Plateau):
@@ -193,8 +238,9 @@ class Task(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes all of it back."""
-        total, count, tokens = checkpoint["running_sums"]
-        self.train_loss.total, self.train_loss.count, self.tokens_seen = total, int(count), int(tokens)
+        total, count, tokens, padding = checkpoint["running_sums"]
+        self.train_loss.total, self.train_loss.count = total, count
+        self.tokens_seen, self.padding_seen = int(tokens), int(padding)
         state = checkpoint["carried_state"]
         self.state = None if state is None else tuple(state)
         if isinstance(self.schedule, Plateau) and "schedule" in checkpoint:

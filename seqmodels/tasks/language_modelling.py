@@ -1,7 +1,7 @@
 """Language modelling: predict each next token."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -9,14 +9,19 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from seqmodels.data import IGNORE_INDEX, Window
+from seqmodels.decoding import Sampling, TextWriter
 from seqmodels.models import LanguageModel
-from seqmodels.nn import activation_penalty, map_state, temporal_activation_penalty
-from seqmodels.tasks.base import Task
+from seqmodels.tasks.losses import CrossEntropy
+from seqmodels.tasks.measures import Measure
+from seqmodels.tasks.reporting import Row
 from seqmodels.tasks.schedules import Schedule
-from seqmodels.tasks.truncation import run_window
+from seqmodels.tasks.sequence_task import SequenceTask
+
+LONGEST_TEXT = 1000
+"""Tokens of a text that is written for a context at most."""
 
 
-class LanguageModelling(Task):
+class LanguageModelling(SequenceTask):
     """Cross-entropy of each next token, in nats, over windows of a stream or over padded sequences.
 
     Args:
@@ -24,10 +29,9 @@ class LanguageModelling(Task):
         optimizer: Makes the optimizer from parameter groups.
         schedule: Factor on the learning rate.
         characters_per_token: Of each part of the data, so that losses compare between tokenizers; 1 where left out.
-        activation_penalty: Factor of the mean square of the recurrent layers' outputs, added to the training loss.
-        temporal_activation_penalty: Factor of the mean square of their change from step to step, added likewise. Both
-            after Merity et al. 2017, "Revisiting Activation Regularization for Language RNNs"; here both act on the
-            outputs before dropout. Neither is part of any loss that is reported.
+        measures: See `SequenceTask`.
+        activation_penalty: See `SequenceTask`.
+        temporal_activation_penalty: See `SequenceTask`.
 
     Raises:
         ValueError: A factor is negative.
@@ -41,13 +45,14 @@ class LanguageModelling(Task):
         optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer],
         schedule: Schedule | None = None,
         characters_per_token: dict[str, float] | None = None,
+        measures: Sequence[Measure] = (),
         activation_penalty: float = 0.0,
         temporal_activation_penalty: float = 0.0,
     ):
-        super().__init__(model, optimizer, schedule)
+        super().__init__(
+            model, optimizer, CrossEntropy(), schedule, measures, activation_penalty, temporal_activation_penalty
+        )
         self.characters_per_token = characters_per_token or {}
-        self.activation_penalty = _checked("activation_penalty", activation_penalty)
-        self.temporal_activation_penalty = _checked("temporal_activation_penalty", temporal_activation_penalty)
 
     def metrics(self, loss: float, split: str) -> dict[str, float]:
         """Returns loss (nats a token), bits per token and per character, and perplexity per token."""
@@ -59,59 +64,25 @@ class LanguageModelling(Task):
             "perplexity": math.exp(min(loss, 700.0)),
         }
 
-    def training_step(self, window: Window, batch_idx: int) -> Tensor:
-        """Runs one window of truncated backpropagation and carries the state on."""
-        if window.first:
-            self.state = None
-        elif self.state is not None:
-            self.state = map_state(lambda tensor: tensor.to(self.device), self.state)
-        loss, count, hidden = self._loss(window, training=True)
-        self.check_finite(loss, "loss")
-        self.train_loss.add(loss, count)
-        self.tokens_seen = self.tokens_seen + count
-        return loss + self._penalty(hidden, window.targets != IGNORE_INDEX)
+    def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
+        """Returns the likeliest text of each context; without contexts, how likely each text is.
 
-    def validation_step(self, window: Window, batch_idx: int) -> None:
-        """Adds one window to the sums."""
-        if window.first:
-            self.evaluation_state = None
-        loss, count, _ = self._loss(window, training=False)
-        self.evaluation_loss.add(loss, count)
+        A text is written step by step, each time the likeliest token, up to its end or `LONGEST_TEXT` tokens.
+        """
+        if window.context is not None:
+            writer = TextWriter.from_spec(self.model, spec)
+            count = len(window.context)
+            texts = writer.write(None, LONGEST_TEXT, Sampling(temperature=0), count, contexts=window.context)
+            return [[{"prediction": text}] for text in texts]
+        logits = self.model(window.inputs)[0].float()
+        losses = cross_entropy(logits.flatten(0, 1), window.targets.flatten(), reduction="none")
+        totals = losses.view(window.targets.shape).sum(1)
+        counts = (window.targets != IGNORE_INDEX).sum(1)
+        return [
+            [{"nats": float(f"{total:.6g}"), "tokens": count, "perplexity": float(f"{math.exp(total / count):.6g}")}]
+            for total, count in zip(totals.tolist(), counts.tolist(), strict=True)
+        ]
 
-    test_step = validation_step
-
-    def _penalty(self, hidden: Tensor, valid: Tensor) -> Tensor | float:
-        """Returns what the penalties add, given the outputs of the scored steps and which of them are no padding."""
-        penalty: Tensor | float = 0.0
-        if self.activation_penalty:
-            penalty = penalty + self.activation_penalty * activation_penalty(hidden, valid)
-        if self.temporal_activation_penalty:
-            penalty = penalty + self.temporal_activation_penalty * temporal_activation_penalty(hidden, valid)
-        return penalty
-
-    def _loss(self, window: Window, training: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the mean loss over the window's targets, their number, and the outputs that were scored."""
-        hidden, state = run_window(
-            self.model.hidden,
-            window.inputs,
-            self.state if training else self.evaluation_state,
-            num_scored=window.targets.shape[1],
-            num_without_gradient=window.num_without_gradient,
-            handoff=window.handoff,
-        )
-        if training:
-            self.state = state
-        else:
-            self.evaluation_state = state
-        logits = self.model.logits(hidden)
-        count = (window.targets != IGNORE_INDEX).sum()
-        total = cross_entropy(
-            logits.flatten(0, 1).float(), window.targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
-        )
-        return total / count.clamp(min=1), count, hidden
-
-
-def _checked(name: str, factor: float) -> float:
-    if factor < 0:
-        raise ValueError(f"{name}={factor}: expected at least 0")
-    return factor
+    def lengths_of(self, window: Window) -> Tensor | None:
+        """Returns none: read from left to right, what stands behind the end of a row changes nothing before it."""
+        return None

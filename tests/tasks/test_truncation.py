@@ -64,7 +64,7 @@ def ours(model, text, k1, k2, rate):
         hidden, state = run_window(
             model.hidden, inputs, state, plan.num_targets, plan.num_without_gradient, plan.handoff
         )
-        cross_entropy(model.logits(hidden).flatten(0, 1), targets.flatten()).backward()
+        cross_entropy(model.outputs(hidden).flatten(0, 1), targets.flatten()).backward()
         yield step(model, rate)
 
 
