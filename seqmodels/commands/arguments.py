@@ -5,6 +5,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from seqmodels.building import describe_type, unknown_key
@@ -13,6 +14,8 @@ from seqmodels.errors import UserError
 
 def parse(function: Callable[..., Any], arguments: list[str]) -> dict[str, Any]:
     """Turns `key=value` into a function's arguments, by its annotations; text is taken as it stands.
+
+    A parameter `class_` has the key `class`, which Python keeps for itself.
 
     Raises:
         UserError: For anything that is no `key=value`, an unknown key, or a value of the wrong type.
@@ -23,31 +26,64 @@ def parse(function: Callable[..., Any], arguments: list[str]) -> dict[str, Any]:
         {'prompt': 'a = b', 'length': 20, 'top_k': None}
     """
     hints = typing.get_type_hints(function)
-    names = [name for name in inspect.signature(function).parameters]
+    names = {name.removesuffix("_"): name for name in inspect.signature(function).parameters}
     values: dict[str, Any] = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals:
             raise UserError(f"{argument}: expected key=value; keys: {', '.join(names)}")
         if key not in names:
-            raise UserError(unknown_key("", key, text, names))
-        hint = hints[key]
+            raise UserError(unknown_key("", key, text, list(names)))
+        hint = hints[names[key]]
         if text in ("null", "None") and type(None) in typing.get_args(hint):
-            values[key] = None
+            values[names[key]] = None
             continue
         try:
-            values[key] = TypeAdapter(hint).validate_python(text)
+            values[names[key]] = TypeAdapter(hint).validate_python(text)
         except ValidationError as error:
             raise UserError(f"{key}={text}: expected {describe_type(hint)}") from error
     return values
 
 
+def split_data_keys(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Takes the keys under `data` out of a command line.
+
+    Returns:
+        The other arguments, and the values by their keys, read as configuration files have them; what is no YAML is
+        text, such as `*.txt`.
+
+    Raises:
+        UserError: For a value that is a mapping.
+
+    Example:
+        >>> split_data_keys(["run=latest", "data.glob=*.md", "data.batch_size=8"])
+        (['run=latest'], {'glob': '*.md', 'batch_size': 8})
+    """
+    rest = [argument for argument in arguments if not argument.startswith("data.")]
+    values = {}
+    for argument in arguments:
+        if argument not in rest:
+            key, _, text = argument.removeprefix("data.").partition("=")
+            values[key] = _value(argument, text)
+    return rest, values
+
+
+def _value(argument: str, text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, dict):
+        raise UserError(f"{argument}: expected text, a number or a list")
+    return value
+
+
 def print_help(function: Callable[..., Any], command: str) -> None:
     """Prints a command's keys with their defaults and meanings, from its signature and docstring."""
-    documentation = inspect.getdoc(function) or ""
+    documentation = (inspect.getdoc(function) or "").replace("class_:", "class:")
     print(
         f"usage: seqmodels {command} [key=value ...]\n\n{documentation.partition('Raises:')[0].rstrip()}\n\nDefaults:"
     )
     for name, parameter in inspect.signature(function).parameters.items():
         default = "required" if parameter.default is parameter.empty else parameter.default
-        print(f"    {name}={'null' if default is None else default}")
+        print(f"    {name.removesuffix('_')}={'null' if default is None else default}")

@@ -11,7 +11,14 @@ CONFIG_DIR = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKA
 
 def options(group: str) -> list[str]:
     """Lists the names a configuration group offers."""
-    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+    folder = CONFIG_DIR / group
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.glob("**/*.yaml"))
+
+
+def takers(group: str) -> list[str]:
+    """Lists the choices that a group comes with, such as `["model=many_to_one"]` for `readout`."""
+    files = sorted(CONFIG_DIR.glob("*/*.yaml"))
+    return [f"{path.parent.name}={path.stem}" for path in files if f"/{group}@_global_" in path.read_text("utf-8")]
 
 
 def description(group: str, name: str) -> str:

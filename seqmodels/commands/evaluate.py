@@ -1,24 +1,16 @@
 """`seqmodels evaluate run=RUN [split=test] [data.KEY=...]`: figures of a trained run."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-
-from seqmodels.commands.arguments import parse, print_help
-from seqmodels.errors import UserError
+from seqmodels.commands.arguments import parse, print_help, split_data_keys
 
 
 def main(arguments: list[str]) -> None:
     """Parses the keys, measures, prints."""
     if {"-h", "--help"} & set(arguments):
         return print_help(Evaluation, "evaluate")
-    rest = [argument for argument in arguments if not argument.startswith("data.")]
-    overrides = {}
-    for argument in arguments:
-        if argument not in rest:
-            key, _, text = argument.removeprefix("data.").partition("=")
-            overrides[key] = _value(argument, text)
+    rest, overrides = split_data_keys(arguments)
     from seqmodels import evaluation
     from seqmodels.commands.train import print_results
     from seqmodels.runs import load_run
@@ -29,17 +21,6 @@ def main(arguments: list[str]) -> None:
     settings = TrainerSettings(accelerator=chosen.accelerator, precision=chosen.precision, max_epochs=1)
     with trusting(module_names(chosen.trusted)):
         print_results(evaluation.evaluate(load_run(chosen.run), chosen.split, overrides, settings))
-
-
-def _value(argument: str, text: str) -> Any:
-    """Reads a value as configuration files have it; what is no YAML is text, such as `*.txt`."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-    if isinstance(value, dict):
-        raise UserError(f"{argument}: expected text, a number or a list")
-    return value
 
 
 @dataclass(frozen=True)

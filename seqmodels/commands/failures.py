@@ -8,7 +8,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.building import unknown_key
-from seqmodels.commands.composing import options, valid_keys
+from seqmodels.commands.composing import options, takers, valid_keys
 from seqmodels.errors import UserError
 
 
@@ -39,12 +39,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _configuration(error: BaseException) -> str:
     """Rewords what Hydra says of a command line in the words of this program."""
     text = "\n".join(str(cause) for cause in _causes(error))
-    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+    if match := re.search(r"Could not find '([^'/]+)/([^']+)'", text):
         group, name = match.groups()
         return f"{group}={name}: unknown; choose one of {', '.join(options(group))}"
     if match := re.search(r"Could not override '([^']+)'", text):
         full = match.group(1)
         value = re.search(re.escape(full) + r"=(\S+)", text)
+        if chosen := takers(full):
+            return f"{full}={value.group(1) if value else '...'}: nothing here takes one; {', '.join(chosen)} do"
         parent, _, key = full.rpartition(".")
         valid = valid_keys(parent, sys.argv[1:])
         return unknown_key(parent, key, value.group(1) if value else "...", valid)

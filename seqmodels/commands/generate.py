@@ -19,6 +19,8 @@ def main(arguments: list[str]) -> None:
 def generate(
     run: str = "latest",
     prompt: str | None = None,
+    class_: str | None = None,
+    image: str | None = None,
     length: int = 400,
     temperature: float = 0.8,
     top_k: int | None = None,
@@ -32,6 +34,8 @@ def generate(
     Args:
         run: A run directory, a checkpoint file in one, or `latest`.
         prompt: What the text begins with; a new line where left out.
+        class_: The class to write for, where the run writes by class.
+        image: The file of the image to write of, where the run writes of images.
         length: Tokens to write at most.
         temperature: Below 1 more likely tokens, above 1 more surprising ones, 0 always the likeliest.
         top_k: Draws from the k likeliest tokens alone.
@@ -43,7 +47,7 @@ def generate(
     Raises:
         UserError: For a value out of range, or a prompt the vocabulary cannot spell.
     """
-    from seqmodels.decoding import Sampling
+    from seqmodels.decoding import Sampling, read_context
     from seqmodels.errors import UserError
     from seqmodels.runs import load_model, load_run, text_writer
     from seqmodels.trust import module_names, trusting
@@ -61,10 +65,12 @@ def generate(
     with trusting(module_names(trusted)):
         loaded = load_run(run)
         writer = text_writer(load_model(loaded), loaded.spec)
+        context = read_context(writer.condition, class_, image)
         shown = writer.default_prompt() if prompt is None else prompt
         if num_samples == 1:
             yield shown.lstrip("\n")
-            yield from writer.stream(shown, length, sampling, seed)
+            yield from writer.stream(shown, length, sampling, seed, context)
             return
-        for number, text in enumerate(writer.write(shown, length, sampling, num_samples, seed), 1):
+        contexts = None if context is None else context.expand(num_samples, *context.shape)
+        for number, text in enumerate(writer.write(shown, length, sampling, num_samples, seed, contexts), 1):
             yield f"--- sample {number} ---\n{shown.lstrip(chr(10))}{text}\n"

@@ -4,11 +4,16 @@ from seqmodels.commands.composing import CONFIG_DIR, description, options
 from seqmodels.errors import UserError
 
 PLURALS = {
-    "models": "model",
-    "data": "data",
-    "cells": "cell",
     "experiments": "experiment",
+    "data": "data",
+    "models": "model",
+    "tasks": "task",
+    "cells": "cell",
+    "frontends": "frontend",
+    "readouts": "readout",
+    "losses": "loss",
     "tokenizers": "tokenizer",
+    "teacher_forcing": "teacher_forcing",
     "optimizers": "optimizer",
     "schedulers": "scheduler",
     "trainers": "trainer",
@@ -29,7 +34,7 @@ def main(arguments: list[str]) -> None:
             continue
         print(f"{plural} ({group}=...)")
         for name in options(group):
-            print(f"  {name:<24} {description(group, name)}")
+            print(f"  {name:<25} {description(group, name)}")
         if plural == "cells":
             _print_kernels()
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a model; -m sweeps over comma-separated values; resume=RUN continues a run",
     "evaluate": "measure a trained run on a part of its data, or on other data",
     "generate": "write text with a trained run",
+    "predict": "predict something of every row of a file",
     "benchmark": "measure speed and memory beside torch.nn, as a table and as JSON",
     "list": "list what configuration can choose from",
 }
@@ -27,6 +28,7 @@ examples:
   seqmodels train data=text_file data.path=my.txt cell=gru
   seqmodels evaluate run=latest split=test
   seqmodels generate prompt="def " length=400
+  seqmodels predict run=latest input=new.csv output=predicted.csv
   seqmodels list cells
 
 `seqmodels COMMAND --help` shows a command's keys. RUN is a run directory, a checkpoint file in one, or `latest`.

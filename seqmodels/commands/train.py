@@ -81,9 +81,18 @@ def _train(config: dict[str, Any], resume: Any) -> "Outcome":
 
 def _make_absolute(data: Any) -> None:
     """Makes the user's files known by absolute paths, so that the run is of use from any folder."""
-    if isinstance(data, dict) and isinstance(data.get("path"), str | list):
-        paths = data["path"]
-        data["path"] = os.path.abspath(paths) if isinstance(paths, str) else [os.path.abspath(path) for path in paths]
+    if not isinstance(data, dict):
+        return
+    for key, paths in data.items():
+        if key == "path" or key.endswith("_path"):
+            data[key] = _absolute(paths)
+
+
+def _absolute(paths: Any) -> Any:
+    if isinstance(paths, list):
+        return [_absolute(path) for path in paths]
+    is_file = isinstance(paths, str) and not paths.startswith("hub:")  # a name on the hub is no file
+    return os.path.abspath(paths) if is_file else paths
 
 
 def _show(results: dict[str, Any], samples: list[str], run: Path) -> None:

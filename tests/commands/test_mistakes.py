@@ -77,7 +77,7 @@ MISTAKES = {
     "data=text_flie": "data=text_flie: unknown; choose one of",
     "model.hiden_size=3": "model.hiden_size=3: no such key; did you mean hidden_size? valid under model: cell, hidden_size",
     "+model.hiden_size=3": "model.hiden_size=3: no such key; did you mean hidden_size?",
-    "hidden_size=3": "hidden_size=3: no such key; valid here: tokenizer, model",
+    "hidden_size=3": "hidden_size=3: no such key; valid here: model, cell",
     "trainer.max_epoch=3": "trainer.max_epoch=3: no such key; did you mean max_epochs?",
     "data.pth=a.txt": "data.pth=a.txt: no such key; did you mean path? valid under data: path, glob",
     "tbptt.k3=3": "tbptt.k3=3: no such key",

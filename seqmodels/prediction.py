@@ -1,0 +1,142 @@
+"""Predictions of a trained run for a file of the user's, in the order of that file."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+
+from seqmodels.building import build
+from seqmodels.data import Request, Window, collate
+from seqmodels.errors import UserError
+from seqmodels.evaluation import build_task
+from seqmodels.runs import Run, load_model
+from seqmodels.tasks import Task
+from seqmodels.tasks.reporting import Row
+
+FORMATS = (".csv", ".tsv", ".jsonl")
+
+
+def predict(run: Run, path: str, data_overrides: dict[str, Any], batch_size: int, device: str) -> Iterator[Row]:
+    """Predicts something of every row of a file.
+
+    Rows of about the same length share a batch, and come out in the order of the file.
+
+    Args:
+        run: The run.
+        path: The user's file, in the format of the run's data.
+        data_overrides: Keys under `data` that differ from the run's own, such as another `text_column`.
+        batch_size: Rows in a batch.
+        device: "cpu" or "cuda".
+
+    Yields:
+        The line that a prediction is for, and the prediction; or the line and the problem with it. A row of several
+        steps gives a row for each.
+
+    Raises:
+        UserError: Where nothing of the file can be read.
+    """
+    config = {**run.config, "data": {**run.config["data"], **data_overrides}}
+    data = build(config["data"], "data", spec=run.spec)
+    requests = data.read_requests(path)
+    task = build_task(config, load_model(run), run.spec).to(device).eval()
+    rows = _rows(task, requests, run.spec, batch_size)
+    for number, request in enumerate(requests):
+        if request.problem is not None:
+            yield {"line": request.line, "problem": request.problem}
+        for place, row in enumerate(rows.get(number, [])):
+            named = request.items[place] if request.items is not None else {}
+            yield {"line": request.line, **(named if isinstance(named, dict) else {"item": named}), **row}
+
+
+def _rows(task: Task, requests: Sequence[Request], spec: dict[str, Any], batch_size: int) -> dict[int, list[Row]]:
+    """Returns the rows of each request that could be read."""
+    found: dict[int, list[Row]] = {}
+    examples = {number: request.example for number, request in enumerate(requests) if request.example is not None}
+    by_length = sorted(examples, key=lambda number: len(examples[number].inputs))
+    for start in range(0, len(by_length), batch_size):
+        numbers = by_length[start : start + batch_size]
+        batch = collate([examples[number] for number in numbers], each_step=spec.get("shape") != "many_to_one")
+        with torch.no_grad():
+            found |= zip(numbers, task.predict_rows(_on(batch, task.device), spec), strict=True)
+    return found
+
+
+def _on(window: Window, device: torch.device) -> Window:
+    context = None if window.context is None else window.context.to(device)
+    return window._replace(
+        inputs=window.inputs.to(device),
+        targets=window.targets.to(device),
+        lengths=window.lengths.to(device),
+        context=context,
+    )
+
+
+def write_rows(rows: Iterable[Row], path: str) -> tuple[int, list[Row]]:
+    """Writes rows as CSV, tab-separated values or JSON Lines, by the file's suffix; the file appears when it is whole.
+
+    Args:
+        rows: Names and values; in CSV a mapping becomes a column for each of its keys, a list one text.
+        path: The file.
+
+    Returns:
+        How many predictions were written, and the rows that told of a problem instead.
+
+    Raises:
+        UserError: For another suffix, or where it cannot be written.
+    """
+    target = Path(path).expanduser()
+    check_output(path)
+    kept = list(rows)
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        with beside.open("w", newline="", encoding="utf-8") as file:
+            _write(kept, file, target.suffix)
+        beside.replace(target)
+    except OSError as error:
+        raise UserError(f"output={path}: cannot be written: {error.strerror}") from error
+    problems = [row for row in kept if "problem" in row]
+    return len(kept) - len(problems), problems
+
+
+def check_output(path: str) -> None:
+    """Refuses a file that could not be written, before anything is computed.
+
+    Raises:
+        UserError: For another suffix, or a folder that is not there.
+    """
+    target = Path(path).expanduser()
+    if target.suffix not in FORMATS:
+        raise UserError(f"output={path}: expected a file that ends in {', '.join(FORMATS)}")
+    if not target.parent.is_dir():
+        raise UserError(f"output={path}: there is no folder {target.parent}")
+
+
+def _write(rows: Sequence[Row], file: IO[str], suffix: str) -> None:
+    if suffix == ".jsonl":
+        file.writelines(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows)
+        return
+    flat = [_flat(row) for row in rows]
+    columns = list(dict.fromkeys(name for row in flat for name in row if name != "problem"))
+    if any("problem" in row for row in flat):
+        columns.append("problem")
+    writer = csv.DictWriter(file, columns, delimiter="\t" if suffix == ".tsv" else ",", restval="")
+    writer.writeheader()
+    writer.writerows(flat)
+
+
+def _flat(row: Row) -> Row:
+    flat: Row = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}_{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = ";".join(map(str, value)) if isinstance(value, list) else value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
