@@ -12,9 +12,7 @@ from seqmodels.tasks import Task, default_measures
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet
 
 
-def build_task(
-    config: dict[str, Any], model: nn.Module, spec: dict[str, Any], data: DataModule | None = None
-) -> Task:
+def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], data: DataModule | None = None) -> Task:
     """Builds the task of a configuration around a model.
 
     What it measures is what fits the targets of the data, and what `task.measures` adds. A measure may ask for the
@@ -66,12 +64,14 @@ def measure(task: Task, data: DataModule, split: str, settings: TrainerSettings)
     return {name: float(f"{float(value):.7g}") for name, value in trainer.callback_metrics.items()}
 
 
-def evaluate(run: Run, split: str, data_overrides: dict[str, Any], settings: TrainerSettings) -> dict[str, float]:
+def evaluate(
+    run: Run, split: str | None, data_overrides: dict[str, Any], settings: TrainerSettings
+) -> dict[str, float]:
     """Measures a run's best model.
 
     Args:
         run: The run.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test"; where left out, the test part, or all of another `path`.
         data_overrides: Keys under `data` that differ from the run's own, such as another `path`.
         settings: The device and precision.
 
@@ -79,7 +79,12 @@ def evaluate(run: Run, split: str, data_overrides: dict[str, Any], settings: Tra
         Metrics by name.
     """
     config = {**run.config, "data": {**run.config["data"], **data_overrides}}
+    fractions = {"val_fraction", "test_fraction"}
+    whole = split is None and "path" in data_overrides and not fractions & data_overrides.keys()
+    if whole:  # nothing of other data was trained on, so that no part of them has to be held out
+        config["data"] |= dict.fromkeys(fractions & config["data"].keys(), 0.0)
     data = build(config["data"], "data", spec=run.spec)
     data.setup("validate")
     task = build_task(config, load_model(run), data.spec, data)
-    return measure(task, data, split, settings)
+    results = measure(task, data, "train" if whole else split or "test", settings)
+    return {name.replace("train/", "test/") if whole else name: value for name, value in results.items()}

@@ -27,6 +27,7 @@ from seqmodels.callbacks import (
     save_pictures,
     show_pictures,
 )
+from seqmodels.data import DataModule
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
 from seqmodels.tasks import Task
@@ -76,8 +77,8 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
         make_trainer(settings)  # refuses a device that is not there before anything is written
     data = build(config["data"], "data", spec=resumed.spec if resumed else None)
     data.setup("fit")
-    if resumed and json.loads(json.dumps(data.spec)) != resumed.spec:
-        raise UserError(f"resume={resumed.path}: the data are not those the run was trained on")
+    if resumed:
+        _check_same_data(data, resumed)
     model = runs.build_model(config, data.spec)
     task = build_task(config, model, data.spec, data)
     task.check_tbptt(build(config["tbptt"], "tbptt"))
@@ -163,6 +164,14 @@ def resumed_config(saved: Mapping[str, Any], composed: Mapping[str, Any], overri
         else:
             target.pop(parts[-1], None)  # ~callbacks.samples
     return config
+
+
+def _check_same_data(data: DataModule, resumed: runs.Run) -> None:
+    """Refuses to go on with other data than the run was trained on."""
+    state = resumed.checkpoint.get(type(data).__qualname__) or {}
+    same = json.loads(json.dumps(data.spec)) == resumed.spec
+    if not same or state.get("fingerprint", data.fingerprint) != data.fingerprint:
+        raise UserError(f"resume={resumed.path}: the data are not those the run was trained on")
 
 
 def _check_monitors(callbacks: list[Callback], task: Task, splits: tuple[str, ...]) -> None:

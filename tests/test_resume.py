@@ -206,3 +206,14 @@ def test_killed_at_random_moments_and_resumed_the_weights_are_the_same(corpus, t
         arguments = [f"resume={killed / 'latest'}"]
     subprocess.run(command("train", *arguments), check=True, capture_output=True)
     assert same(final_state(killed / "latest"), final_state(undisturbed / "latest"))
+
+
+@pytest.mark.parametrize("data", ["text_file", "text_lines"])
+def test_other_data_of_the_same_size_and_vocabulary_are_refused(small_config, tmp_path, corpus, data):
+    path = tmp_path / "mine.txt"
+    path.write_text(corpus.read_text())
+    run = train(small_config("tbptt.k1=8", "tbptt.k2=8", path=path, data=data)).run
+    resumed = runs.load_run(str(run), to_resume=True)
+    path.write_text(corpus.read_text().translate(str.maketrans("ae", "ea")))
+    with pytest.raises(UserError, match="the data are not those the run was trained on"):
+        train(resumed.config, resumed)

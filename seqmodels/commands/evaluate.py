@@ -29,14 +29,14 @@ class Evaluation:
 
     Args:
         run: A run directory, a checkpoint file in one, or `latest`.
-        split: The part of the data.
+        split: The part of the data; where left out the test part, or all of another `data.path`.
         accelerator: The device.
         precision: The precision.
         trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.
     """
 
     run: str = "latest"
-    split: Literal["train", "val", "test"] = "test"
+    split: Literal["train", "val", "test"] | None = None
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
     trusted: str = ""

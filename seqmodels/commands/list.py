@@ -25,10 +25,12 @@ def main(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(f"usage: seqmodels list [{'|'.join(PLURALS)}]")
         return
-    unknown = [argument for argument in arguments if argument not in PLURALS]
+    plurals = {group: plural for plural, group in PLURALS.items()}
+    chosen = [plurals.get(argument, argument) for argument in arguments]
+    unknown = [argument for argument in chosen if argument not in PLURALS]
     if unknown:
         raise UserError(f"{unknown[0]}: nothing to list by that name; valid: {', '.join(PLURALS)}")
-    for plural in arguments or PLURALS:
+    for plural in chosen or PLURALS:
         group = PLURALS[plural]
         if not (CONFIG_DIR / group).is_dir():
             continue

@@ -11,12 +11,13 @@ from seqmodels.errors import UserError
 CHUNK_BYTES = 1 << 20
 
 
-def find_files(path: str | list[str], glob: str = "**/*.txt") -> list[Path]:
+def find_files(path: str | list[str], glob: str = "**/*.txt", key: str = "data.path") -> list[Path]:
     """Returns the files that are meant.
 
     Args:
         path: A file, a folder, or a list of them.
         glob: Which files of a folder; they are sorted by name.
+        key: The key that named them, for messages.
 
     Returns:
         Files with something in them, by their full path.
@@ -26,15 +27,15 @@ def find_files(path: str | list[str], glob: str = "**/*.txt") -> list[Path]:
     """
     paths = [path] if isinstance(path, str) else path
     if not paths or not all(paths):
-        raise UserError(f"data.path={path!r}: expected a text file, a list of text files, or a folder")
-    return [file for one in paths for file in _files_of(Path(one).expanduser(), glob)]
+        raise UserError(f"{key}={path!r}: expected a text file, a list of text files, or a folder")
+    return [file for one in paths for file in _files_of(Path(one).expanduser(), glob, key)]
 
 
-def _files_of(path: Path, glob: str) -> list[Path]:
+def _files_of(path: Path, glob: str, key: str) -> list[Path]:
     try:
         if not path.is_dir():
             if path.stat().st_size == 0:
-                raise UserError(f"data.path={path}: the file is empty")
+                raise UserError(f"{key}={path}: the file is empty")
             return [path.resolve()]
         os.listdir(path)  # Path.glob passes over a folder that it may not read
         matches = sorted(file.resolve() for file in path.glob(glob) if file.is_file())
@@ -42,14 +43,14 @@ def _files_of(path: Path, glob: str) -> list[Path]:
     except UserError:
         raise
     except FileNotFoundError as error:
-        raise UserError(f"data.path={path}: there is no such file or folder") from error
+        raise UserError(f"{key}={path}: there is no such file or folder") from error
     except OSError as error:
-        raise UserError(f"data.path={path}: cannot be read: {error.strerror}") from error
+        raise UserError(f"{key}={path}: cannot be read: {error.strerror}") from error
     except (ValueError, NotImplementedError) as error:
         raise UserError(f"data.glob={glob!r}: expected a pattern such as **/*.txt") from error
     if not files:
         found = f"only empty files match {glob}" if matches else f"no file matches {glob}"
-        raise UserError(f"data.path={path}: {found} in this folder; data.glob= takes another pattern")
+        raise UserError(f"{key}={path}: {found} in this folder; data.glob= takes another pattern")
     return files
 
 

@@ -31,6 +31,13 @@ class Generated(DataModule):
 
     Raises:
         UserError: Where a size is out of range.
+
+    Example:
+        >>> from seqmodels.data import Parity
+        >>> data = Generated(Parity(length=4), batch_size=10)
+        >>> data.setup("fit")
+        >>> next(iter(data.test_dataloader())).inputs.shape  # tested on sequences four times as long
+        torch.Size([10, 16])
     """
 
     def __init__(
@@ -66,5 +73,5 @@ class Generated(DataModule):
         return load_examples(spec, parts, self.batch_size, self.tbptt, self.seed)
 
     def read_requests(self, path: str) -> list[Request]:
-        """Reads sequences like those of the problem out of the array `x` of a `.npz` file; `lengths` may tell theirs."""
+        """Reads sequences like the problem's out of the array `x` of a `.npz` file; `lengths` may tell theirs."""
         return read_array_requests(path, {"kind": "sequences", **self.problem.spec})

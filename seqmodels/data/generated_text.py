@@ -29,6 +29,13 @@ class GeneratedText(Generated):
 
     Raises:
         UserError: Where a size is out of range.
+
+    Example:
+        >>> from seqmodels.data import PrefixParity
+        >>> module = GeneratedText(PrefixParity(), train_size=128)
+        >>> module.setup()
+        >>> module.spec["targets"], len(module.train_dataloader())
+        ({'kind': 'classes', 'classes': ['even', 'odd']}, 2)
     """
 
     problem: TextProblem

@@ -1,7 +1,6 @@
 """Texts with a label each, to be classified or to have a number predicted of them."""
 
 import copy
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from seqmodels.data.examples import Example, load_examples
 from seqmodels.data.labelled.labels import LabelKind, Labels
-from seqmodels.data.labelled.reading import LabelledRow, TextSource, read_texts_to_label
+from seqmodels.data.labelled.reading import LabelledRow, TextSource, folder_form, read_texts_to_label
 from seqmodels.data.module import DataModule, Loaded, Request
 from seqmodels.data.splits import check_fractions, split_parts
 from seqmodels.data.tokenizers import Tokenizer, WordTokenizer, tokenizer_from_spec
@@ -29,7 +28,7 @@ class Fractions:
 
 
 class LabelledText(DataModule):
-    """The user's texts, each with a class, with several labels, or with a number.
+    r"""The user's texts, each with a class, with several labels, or with a number.
 
     Args:
         path: A `.csv`, `.tsv` or `.jsonl` file with named columns; a folder for each class with a text in each file; a
@@ -52,6 +51,15 @@ class LabelledText(DataModule):
 
     Raises:
         UserError: Where a value is out of range; from `setup`, where the files do not fit.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "reviews.csv"
+        >>> _ = path.write_text("text,label\n" + "a fine film,good\na poor film,bad\n" * 5)
+        >>> module = LabelledText(str(path))
+        >>> module.setup()
+        >>> module.splits, module.spec["targets"]["classes"], module.spec["inputs"]["vocab_size"]
+        (('train', 'val', 'test'), ['bad', 'good'], 5)
     """
 
     def __init__(
@@ -85,8 +93,8 @@ class LabelledText(DataModule):
     def load(self) -> Loaded:
         """Reads the files."""
         earlier = self._earlier_spec() if self.earlier else None
-        parts = self._parts()
-        spec = earlier or self._fit(parts["train"])
+        parts, drawn = self._parts()
+        spec = earlier or self._fit(parts["train"], [row for part in drawn for row in parts[part]])
         tokenizer = tokenizer_from_spec(spec["tokenizer"])
         examples = {
             part: [
@@ -98,16 +106,17 @@ class LabelledText(DataModule):
         return load_examples(spec, examples, self.batch_size, self.tbptt, self.seed)
 
     def read_requests(self, path: str) -> list[Request]:
-        """Reads texts from a table, or from the lines of any other text file; labels are of no account."""
+        """Reads texts from a table, from a folder, or from the lines of any other text file, without labels."""
         spec = self._earlier_spec()
         tokenizer, target = tokenizer_from_spec(spec["tokenizer"]), self.labels.absent(spec["targets"])
         requests = []
-        for row in read_texts_to_label(path, self.source.text_column):
+        folder = spec.get("folder", "files")
+        for row in read_texts_to_label(path, self.source.text_column, self.source.glob, folder):
             example = None if row.problem else Example(encoded(row.text, tokenizer), target)
             requests.append(Request(row.line, example, row.problem))
         return requests
 
-    def _fit(self, rows: list[LabelledRow]) -> dict[str, Any]:
+    def _fit(self, rows: list[LabelledRow], held_out: list[LabelledRow]) -> dict[str, Any]:
         tokenizer = copy.deepcopy(self.tokenizer)
         if not tokenizer.fitted:
             tokenizer.fit(row.text for row in rows)
@@ -115,8 +124,9 @@ class LabelledText(DataModule):
             "kind": "sequences",
             "shape": "many_to_one",
             "inputs": {"kind": "tokens", "vocab_size": tokenizer.vocab_size},
-            "targets": self.labels.describe([row.label for row in rows]),
+            "targets": self.labels.describe([row.label for row in rows], [row.label for row in held_out]),
             "tokenizer": tokenizer.to_spec(),
+            "folder": folder_form(self.paths["train"] or ""),
         }
 
     def _earlier_spec(self) -> dict[str, Any]:
@@ -126,8 +136,8 @@ class LabelledText(DataModule):
         self.labels.check(spec["targets"])
         return spec
 
-    def _parts(self) -> dict[str, list[LabelledRow]]:
-        """Reads what is given and draws the rest from the training part."""
+    def _parts(self) -> tuple[dict[str, list[LabelledRow]], list[str]]:
+        """Reads what is given and draws the rest from the training part; returns too which were drawn."""
         parts = self._read("train")
         for part in ("val", "test"):
             if self.paths[part]:
@@ -135,12 +145,10 @@ class LabelledText(DataModule):
         val = 0.0 if "val" in parts else self.fractions.val
         test = 0.0 if "test" in parts else self.fractions.test
         rows = parts["train"]
-        classes = None
-        if self.labels.kind == "classes":
-            classes = [str(row.label) for row in rows]
-            _check_counts(rows, classes, 1 + (val > 0) + (test > 0))
-        drawn = split_parts(len(rows), val, test, self.seed, classes)
-        return parts | {part: [rows[number] for number in numbers] for part, numbers in drawn.items() if numbers}
+        classes = [str(row.label) for row in rows] if self.labels.kind == "classes" else None
+        drawn = split_parts(len(rows), val, test, self.seed, classes, [row.place for row in rows])
+        chosen = {part: [rows[number] for number in numbers] for part, numbers in drawn.items() if numbers}
+        return parts | chosen, [part for part in chosen if part != "train"]
 
     def _read(self, part: str) -> dict[str, list[LabelledRow]]:
         """Reads what is given for a part; its labels are parsed."""
@@ -155,15 +163,3 @@ class LabelledText(DataModule):
 def encoded(text: str, tokenizer: Tokenizer) -> np.ndarray:
     """Returns the tokens of a text `(time,)`, int64."""
     return tokenizer.encode(text).astype(np.int64)
-
-
-def _check_counts(rows: list[LabelledRow], classes: list[str], num_parts: int) -> None:
-    """Refuses classes that have too few texts for the parts that are drawn."""
-    counts = Counter(classes)
-    for row, name in zip(rows, classes, strict=True):
-        if counts[name] < num_parts:
-            count = f"{counts[name]} text{'' if counts[name] == 1 else 's'}"
-            raise UserError(
-                f"{row.place}: class {name!r} has {count} in all; expected at least {num_parts}, one for each part "
-                "that is drawn: more texts, or data.val_fraction=0 or data.test_fraction=0"
-            )

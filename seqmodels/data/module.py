@@ -1,10 +1,13 @@
 """What all data modules share."""
 
+import functools
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
@@ -13,6 +16,9 @@ from seqmodels.errors import UserError
 
 if TYPE_CHECKING:
     from seqmodels.data.examples import Example
+
+
+NUM_FINGERPRINTED = 64
 
 
 class Batches(NamedTuple):
@@ -133,13 +139,24 @@ class DataModule(LightningDataModule, ABC):
         self._training_loader = loader
         return loader
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Changes where the training data do; of no more than `NUM_FINGERPRINTED` batches, to be quick."""
+        dataset, order = self._ready.training()
+        digest = hashlib.sha256(str(len(order)).encode())
+        for place in range(0, len(order), max(1, len(order) // NUM_FINGERPRINTED)):
+            for value in dataset[next(order.keys(0, place))]:
+                digest.update(value.numpy().tobytes() if isinstance(value, torch.Tensor) else str(value).encode())
+        return digest.hexdigest()[:16]
+
     def state_dict(self) -> dict[str, Any]:
-        """Returns the place of the training loader: Lightning restores it within an epoch, but not between two."""
-        return {} if self._training_loader is None else self._training_loader.state_dict()
+        """Returns the place of the training loader, which Lightning restores within an epoch but not between two."""
+        place = None if self._training_loader is None else self._training_loader.state_dict()
+        return {"place": place, "fingerprint": self.fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the place that the next training loader begins at."""
-        self._place = state_dict or None
+        self._place = state_dict["place"]
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
         """Returns the validation loader; an empty list, which is none to Lightning, where there is no such part."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from seqmodels.data.examples import Example, Examples, load_examples
+from seqmodels.data.examples import PARTS, Example, Examples, load_examples
 from seqmodels.data.formats.piano_rolls import ALL, LOWEST_KEY, NUM_KEYS, read_piano_rolls
 from seqmodels.data.module import DataModule, Loaded, Request
 from seqmodels.data.splits import check_fractions, split_parts
@@ -58,14 +58,14 @@ class PianoRolls(DataModule):
 
     def load(self) -> Loaded:
         """Reads the files."""
-        pieces = read_piano_rolls(self.path, self.steps_per_beat)
-        for part, rolls in pieces.items():
-            pieces[part] = [roll for roll in rolls if len(roll) > 1]  # a step alone has no next one
+        # A step alone has no next one.
+        read = read_piano_rolls(self.path, self.steps_per_beat).items()
+        pieces = {part: [roll for roll in rolls if len(roll) > 1] for part, rolls in read}
+        num_keys = self._check_keys(self.path, [roll for rolls in pieces.values() for roll in rolls])
         if ALL in pieces:
             parts = split_parts(len(pieces[ALL]), *self.fractions, self.seed)
             pieces = {part: [pieces[ALL][number] for number in numbers] for part, numbers in parts.items()}
-        num_keys = self._check_keys(self.path, [roll for rolls in pieces.values() for roll in rolls])
-        examples: dict[str, Examples] = {part: [_example(roll) for roll in rolls] for part, rolls in pieces.items()}
+        examples: dict[str, Examples] = {part: [_example(roll) for roll in pieces.get(part, [])] for part in PARTS}
         spec = {
             "kind": "sequences",
             "shape": "many_to_many",

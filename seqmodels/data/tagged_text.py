@@ -13,12 +13,12 @@ from seqmodels.data.splits import check_fractions, split_parts
 from seqmodels.data.tagged.reading import TagColumns, Tagged, files_of
 from seqmodels.data.tagged.words import WordEncoder
 from seqmodels.data.tokenizers.base import check_at_least
-from seqmodels.data.windows import TBPTT, WHOLE_SEQUENCES
+from seqmodels.data.windows import IGNORE_INDEX, TBPTT, WHOLE_SEQUENCES
 from seqmodels.errors import UserError
 
 
 class TaggedText(DataModule):
-    """The user's sentences, each word with a tag and with its characters.
+    r"""The user's sentences, each word with a tag and with its characters.
 
     Args:
         path: A file in CoNLL-U, by its suffix `.conllu`, or in plain CoNLL; or a folder of files whose names end in
@@ -40,6 +40,15 @@ class TaggedText(DataModule):
 
     Raises:
         UserError: Where a value is out of range; from `setup`, where the files do not fit.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "names.conll"
+        >>> _ = path.write_text("Emma B-PER\nleft O\n\n" * 10)
+        >>> module = TaggedText(str(path))
+        >>> module.setup()
+        >>> module.splits, module.spec["targets"]["classes"]
+        (('train', 'val', 'test'), ['B-PER', 'O'])
     """
 
     def __init__(
@@ -93,9 +102,10 @@ class TaggedText(DataModule):
         encoder = WordEncoder.fitted((one.words for one in parts["train"]), self.min_count, self.max_characters)
         counts = Counter(tag for one in parts["train"] for tag in one.tags)
         # A rare tag may be missing from the training part: it counts as wrong then, as it should.
-        tags = sorted({tag for sentences in parts.values() for one in sentences for tag in one.tags})
+        tags = sorted({tag for sentences in parts.values() for one in sentences for tag in one.tags if tag is not None})
         if len(tags) < 2:
-            raise UserError(f"data.tag_column={self.columns.tag}: all words have the tag {tags[0]!r}")
+            told = f"all words have the tag {tags[0]!r}" if tags else "no word has a tag"
+            raise UserError(f"data.tag_column={self.columns.tag}: {told}")
         return {
             "kind": "sequences",
             "shape": "many_to_many",
@@ -123,6 +133,7 @@ class TaggedText(DataModule):
 
 def _example(sentence: Tagged, encoder: WordEncoder, tags: dict[str, int]) -> Example:
     for tag in sentence.tags:
-        if tag not in tags:
+        if tag is not None and tag not in tags:
             raise UserError(f"{sentence.place}: tag {tag!r} is not known; expected one of {', '.join(tags)}")
-    return Example(encoder.encode(sentence.words), np.array([tags[tag] for tag in sentence.tags], np.int64))
+    targets = [IGNORE_INDEX if tag is None else tags[tag] for tag in sentence.tags]
+    return Example(encoder.encode(sentence.words), np.array(targets, np.int64))

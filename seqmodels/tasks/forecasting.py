@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from seqmodels.data import Scaling, Window, unpack_footing
 from seqmodels.errors import UserError
 from seqmodels.models import Forecaster
-from seqmodels.tasks.losses import Loss
+from seqmodels.tasks.losses import MSLE, Loss
 from seqmodels.tasks.measures import Measure
 from seqmodels.tasks.measures.forecasts import in_units
 from seqmodels.tasks.reporting import Row, to_rows
@@ -62,15 +62,19 @@ class Forecasting(SequenceTask):
             raise ValueError(f"num_paths={num_paths}: expected at least 0")
         if feed not in ("point", "sample"):
             raise ValueError(f"feed={feed}: expected point or sample")
-        for name, value in (("score_context", score_context), ("num_paths", num_paths)):
-            if value and model.direct:
-                raise UserError(f"task.{name}={value}: is for forecasts made step by step; model.direct=true has none")
+        self.teacher_forcing = teacher_forcing or ConstantForcing()
+        if model.direct:
+            _check_direct(self.teacher_forcing, feed, score_context, num_paths)
+        if isinstance(loss, MSLE):
+            raise UserError(
+                "loss=msle: series are scaled, to numbers below 0 too; fitting: loss=mse (with data.transform=log1p it "
+                "is one of logarithms), mae, quantile, gaussian or student_t"
+            )
         if num_paths and not hasattr(loss, "levels"):
             raise UserError(
                 f"task.num_paths={num_paths}: {type(loss).__name__} has no distribution to draw from; expected 0, or "
                 "loss=gaussian, student_t or quantile"
             )
-        self.teacher_forcing = teacher_forcing or ConstantForcing()
         self.feed = feed
         self.score_context = score_context
         self.num_paths = num_paths
@@ -162,3 +166,20 @@ class Forecasting(SequenceTask):
 
     def _sample(self, outputs: Tensor) -> Tensor:
         return self.loss.sample(outputs.detach())  # type: ignore[attr-defined]
+
+
+def _check_direct(teacher_forcing: TeacherForcing, feed: str, score_context: bool, num_paths: int) -> None:
+    """Refuses what a forecaster that reads nothing within the horizon would not heed."""
+    if isinstance(teacher_forcing, ConstantForcing):
+        forcing = (f"teacher_forcing.value={teacher_forcing.value:g}", teacher_forcing.value != 1)
+    else:
+        forcing = (f"teacher_forcing={type(teacher_forcing).__name__}", True)
+    settings = [
+        forcing,
+        (f"task.feed={feed}", feed != "point"),
+        (f"task.score_context={score_context}", score_context),
+        (f"task.num_paths={num_paths}", num_paths > 0),
+    ]
+    for setting, changed in settings:
+        if changed:
+            raise UserError(f"{setting}: is for forecasts made step by step; model.direct=true has none")

@@ -13,7 +13,7 @@ from seqmodels.errors import UserError
 from seqmodels.models import SequenceModel
 from seqmodels.nn import State, activation_penalty, map_state, temporal_activation_penalty, valid_mask
 from seqmodels.tasks.base import Task
-from seqmodels.tasks.losses import Loss
+from seqmodels.tasks.losses import Loss, mean_loss
 from seqmodels.tasks.measures import Measure
 from seqmodels.tasks.reporting import Row, to_rows
 from seqmodels.tasks.schedules import Schedule
@@ -71,7 +71,7 @@ class SequenceTask(Task):
         hidden, self.state = self.run(window, self.state)
         outputs = self.model.outputs(hidden, self.lengths_of(window))
         total, count = self.loss(outputs, window.targets)
-        loss = total / count.clamp(min=1)
+        loss = mean_loss(total, count)
         self.check_finite(loss, "loss")
         self.train_loss.add(loss, count)
         steps = window.inputs.shape[1]
@@ -85,7 +85,7 @@ class SequenceTask(Task):
         hidden, self.evaluation_state = self.run(window, self.evaluation_state)
         outputs = self.model.outputs(hidden, self.lengths_of(window))
         total, count = self.loss(outputs, window.targets)
-        self.evaluation_loss.add(total / count.clamp(min=1), count)
+        self.evaluation_loss.add(mean_loss(total, count), count)
         if self.measures:
             described = self.loss.describe(outputs)
             for measure in self.measures:

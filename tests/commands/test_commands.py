@@ -71,6 +71,18 @@ def test_generate_repeats_with_a_seed_and_streams_what_it_writes_at_once(work, c
     assert len(re.findall(r"--- sample \d ---\nthe cat", several)) == 3
 
 
+def test_all_of_another_file_is_measured(work, capsys):
+    assert main(["train", "data=text_file", "data.path=mine.txt", *SMALL]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "split=train", "data.path=mine.txt", "data.val_fraction=0", "data.test_fraction=0"]) == 0
+    whole = capsys.readouterr().out.split()[1:]
+    assert main(["evaluate", "data.path=mine.txt"]) == 0
+    title, *figures = capsys.readouterr().out.split()
+    assert (title, figures) == ("test", whole)
+    assert main(["evaluate", "data.path=mine.txt", "split=test"]) == 0
+    assert capsys.readouterr().out.split()[1:] != whole
+
+
 def test_words_are_parted_from_the_prompt(work, capsys):
     words = ["tokenizer=word", "tokenizer.min_count=1"]
     assert main(["train", "data=text_file", "data.path=mine.txt", *SMALL, *words]) == 0

@@ -156,7 +156,7 @@ def test_unknown_commands_and_keys(fails):
     assert "tempratur=2: no such key; did you mean temperature?" in fails("generate", "tempratur=2")
     assert "length=many: expected an integer" in fails("generate", "length=many")
     assert "split=tset: expected one of train, val, test" in fails("evaluate", "split=tset")
-    assert "valid: models, data, cells" in fails("list", "cell")
+    assert "valid: experiments, data, models" in fails("list", "cell")
 
 
 def test_runs_that_are_none(fails, damaged, tmp_path):

@@ -79,7 +79,8 @@ def test_parts_have_the_lengths_that_the_problem_asks_for():
 
 def test_windows_of_truncated_backpropagation():
     data = set_up(Generated(Copy(5, num_symbols=2), train_size=4, batch_size=4, tbptt=TBPTT(4, 4)))
-    assert [window.inputs.shape[1] for window in data.train_dataloader()] == [4, 4, 4]  # the last reaches back over k2 steps
+    # Of the last window one step is new; its gradient still reaches back over k2 steps.
+    assert [window.inputs.shape[1] for window in data.train_dataloader()] == [4, 4, 4]
     with pytest.raises(UserError, match=r"tbptt\.k2=20: the longest sequence has 9 steps"):
         set_up(Generated(Copy(5, num_symbols=2), tbptt=TBPTT(20, 20)))
     with pytest.raises(UserError, match=r"tbptt\.k1=4: here each sequence has one target"):

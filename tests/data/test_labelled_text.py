@@ -104,10 +104,55 @@ def test_several_labels_at_once(tmp_path: Path) -> None:
         assert sorted(targets(module, "train")) == [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
 
 
+def test_rare_label_is_known_whichever_part_it_is_drawn_for(tmp_path: Path) -> None:
+    rows = "".join(f"text {number},{'rare' if number == 7 else 'common'}\n" for number in range(10))
+    path = write(tmp_path / "a.csv", "text,label\n" + rows)
+    counts = set()
+    for seed in range(12):
+        module = ready(path, label_kind="labels", val_fraction=0.3, test_fraction=0.3, seed=seed)
+        assert module.spec["targets"]["labels"] == ["common", "rare"]
+        counts.add(module.spec["targets"]["counts"][1])
+    assert counts == {0, 1}
+    # A file of its own is held against the training file.
+    with pytest.raises(UserError, match="label 'odd' is not known"):
+        ready(path, label_kind="labels", val_path=write(tmp_path / "v.csv", "text,label\na,odd\n"))
+
+
+def test_folders_are_predicted_as_they_are_trained_on(tmp_path: Path) -> None:
+    for label in ("x", "y"):
+        write(tmp_path / "files" / f"{label}.txt", "one text\ntwo texts\nthree\n")
+        for number in range(3):
+            write(tmp_path / "folders" / label / f"{number}.txt", f"one text\nof {number}")
+    new = tmp_path / "new"
+    write(new / "b" / "1.txt", "two\ntexts\n")
+    write(new / "b" / "deeper" / "2.txt", "")
+    write(new / "b" / "2.md", "not this")
+    write(new / ".cache" / "x.txt", "nor this")
+    write(new / "a.txt", "one\n")
+    requests = {}
+    for name in ("files", "folders"):
+        spec = ready(str(tmp_path / name)).spec
+        module = LabelledText("gone", spec=json.loads(json.dumps(spec)))
+        requests[name] = module.read_requests(str(new))
+    lengths = {
+        name: [(one.line, None if one.example is None else len(one.example.inputs)) for one in found]
+        for name, found in requests.items()
+    }
+    assert lengths == {"folders": [(1, 1), (2, 3), (3, None)], "files": [(1, 1), (2, 1), (3, 1)]}
+    assert requests["folders"][2].problem == f"{new / 'b' / 'deeper' / '2.txt'}: there is no text in this file"
+    with pytest.raises(UserError, match=r"^input=.*\.cache: no file in this folder matches \*\.md"):
+        LabelledText("gone", glob="*.md", spec=spec).read_requests(str(new / ".cache"))
+
+
 def test_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,stars\na,1\nb,2.5\nc,-4e1\n")
     module = ready(path, label_column="stars", label_kind="numbers", val_fraction=0, test_fraction=0)
-    assert module.spec["targets"] == {"kind": "numbers", "names": ["stars"], "means": [pytest.approx(-36.5 / 3)]}
+    assert module.spec["targets"] == {
+        "kind": "numbers",
+        "names": ["stars"],
+        "means": [pytest.approx(-36.5 / 3)],
+        "deviations": [pytest.approx(float(np.std([1, 2.5, -40])))],
+    }
     assert sorted(targets(module, "train")) == [[-40.0], [1.0], [2.5]]
 
 
@@ -121,8 +166,8 @@ MISTAKES = {
     "text,label\na,x\nb,y,z\n": r"a\.csv line 3: 3 fields; expected 2",
     "text,label\na,x\n  ,y\n": r"a\.csv line 3: column text: there is no text",
     "text,label\na,x\nb,\n": r"a\.csv line 3: column label: '' is no label",
-    "text,label\na,x\na,x\nb,x\n": r"^data\.label_column=label: the training part has 1 different labels, 'x'",
-    "text,label\na,x\na,x\na,x\nb,rare\n": r"a\.csv line 5: class 'rare' has 1 text in all; expected at least 3",
+    "text,label\na,x\na,x\nb,x\n": r"^data\.label_column=label: the training part has only the label 'x'",
+    "text,label\na,x\na,x\na,x\nb,rare\n": r"a\.csv line 5: class 'rare' has 1 example; expected at least 3, one for each",
     "text,label\n": r"^data\.path=.*a\.csv: the table has no rows",
     "": r"^data\.path=.*a\.csv: the file is empty",
 }
@@ -185,7 +230,7 @@ def test_requests_need_no_labels_and_go_on_after_a_broken_row(tmp_path: Path) ->
     assert [request.line for request in requests] == [2, 4, 5, 6]
     assert [request.problem and request.problem.partition(" line ")[2] for request in requests] == [
         None,
-        "4: 1 fields; expected 2: 'body', 'label'",
+        "4: 1 field; expected 2: 'body', 'label'",
         "5: column body: there is no text",
         None,
     ]
@@ -223,10 +268,10 @@ def test_requests_have_targets_of_the_kind(tmp_path: Path) -> None:
 class Split:
     """As much of a data set's split as is used."""
 
-    def __init__(self, texts: list[str], labels: list[int], names: list[str] | None):
+    def __init__(self, texts: list[str], labels: list, names: list[str] | None):
         self.columns = {"text": texts, "label": labels}
         self.column_names = list(self.columns)
-        self.features = {"text": None, "label": type("ClassLabel", (), {"names": names})()}
+        self.features: dict = {"text": None, "label": type("ClassLabel", (), {"names": names})()}
 
     def __getitem__(self, column: str) -> list:
         return self.columns[column]
@@ -241,6 +286,14 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
         if name == "none":
             raise ConnectionError("no such data set\non the hub")
         names = ["neg", "pos"]
+        if name in ("part", "unlabelled"):
+            return {"train": Split(["a", "b"], [0 if name == "part" else -1, -1], names)}
+        if name == "lists":
+            split = Split(["a", "b", "c"], [[0, 1], [], [0]], None)
+            split.features["label"] = type(
+                "List", (), {"feature": type("ClassLabel", (), {"names": ["joy", "fear"]})}
+            )()
+            return {"train": split, "validation": split}
         parts = {"train": Split(["a", "b", "c", "d"], [0, 1, 0, 1], names), "unsupervised": Split(["e"], [-1], names)}
         return parts | {
             "validation": Split(["e"], [1], names),
@@ -260,10 +313,23 @@ def test_hub_has_parts_and_names_of_its_own(hub: list[tuple]) -> None:
     assert hub == [("owner/name", None)]
 
 
-def test_mistakes_with_the_hub(hub: list[tuple], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"^hub:glue:sst2 test row 1: column label: None is no label"):
-        ready("hub:glue:sst2")
+def test_labels_of_the_hub_that_are_kept_back_are_none(hub: list[tuple]) -> None:
+    module = ready("hub:glue:sst2", test_fraction=0)
+    assert module.splits == ("train", "val")
     assert hub == [("glue", "sst2")]
+
+
+def test_lists_of_classes_of_the_hub_have_names(hub: list[tuple]) -> None:
+    module = ready("hub:lists", label_kind="labels", test_fraction=0)
+    assert module.spec["targets"] == {"kind": "labels", "labels": ["joy", "fear"][::-1], "counts": [1, 2]}
+    assert sorted(targets(module, "train")) == [[0, 0], [0, 1], [1, 1]]
+
+
+def test_mistakes_with_the_hub(hub: list[tuple], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"^hub:part train row 2: column label: None is no label"):
+        ready("hub:part")
+    with pytest.raises(UserError, match=r"^data\.label_column=label: hub:unlabelled train has no labels"):
+        ready("hub:unlabelled")
     with pytest.raises(UserError, match=r"^data\.path=hub:none: .* cannot load it: no such data set on the hub$"):
         ready("hub:none")
     with pytest.raises(UserError, match=r"^data\.text_column=body: hub:x train has no such column; .*'text', 'label'"):

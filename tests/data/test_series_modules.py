@@ -160,7 +160,8 @@ def test_a_history_is_read_as_the_last_window_of_training_data_is(shops):
     for request, row in zip(requests, (9, 19), strict=True):
         assert request.problem is None
         np.testing.assert_array_equal(request.example.inputs, rows.inputs[row])
-        np.testing.assert_array_equal(request.example.context, rows.context[row])
+        np.testing.assert_array_equal(request.example.context[:-3], rows.context[row][:-3])
+        assert np.isnan(request.example.context[-3:]).all()  # the truth is yet to come
         assert [item["time"] for item in request.items] == [day(57), day(58), day(59)]
     assert [request.items[0]["series"] for request in requests] == ["a", "b"]
 
@@ -180,6 +181,72 @@ def test_a_history_that_cannot_be_used_is_told_and_the_rest_goes_on(shops):
     assert "line 65" in problems[1] + problems[2]
     (good,) = [request for request in requests if request.example is not None]
     assert good.items[0] == {"series": "c", "time": day(30)}
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """Writes a file of a time and a number, under other names of columns, and perhaps of two series."""
+
+    def write(name, header, series=("",), rows=40):
+        lines = [f"{t},{one},{t % 5}" if one else f"{t},{t % 5}" for one in series for t in range(rows)]
+        path = tmp_path / name
+        path.write_text("\n".join([header, *lines]) + "\n")
+        return str(path)
+
+    return write
+
+
+def test_columns_that_are_named_replace_those_of_the_run_and_the_others_stay(plain):
+    sizes = {"context": 4, "horizon": 2}
+    data = SeriesFile(plain("one.csv", "t,x"), **sizes)
+    data.setup()
+    several = plain("several.csv", "t,shop,x", series=("a", "b"))
+    requests = SeriesFile(several, **sizes, id_column="shop", spec=data.spec).read_requests(several)
+    assert [request.items[0] for request in requests] == [{"series": name, "time": "40"} for name in "ab"]
+    renamed = plain("renamed.csv", "year,x")
+    (request,) = SeriesFile(renamed, **sizes, time_column="year", spec=data.spec).read_requests(renamed)
+    assert request.problem is None
+    other = plain("other.csv", "t,y")
+    (request,) = SeriesFile(other, **sizes, target_columns=["y"], spec=data.spec).read_requests(other)
+    assert request.problem is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"id_column": "shop"}, r"data\.id_column=shop: .*one\.csv.*'t', 'x'"),
+        ({"time_column": "year"}, r"data\.time_column=year: .*one\.csv.*'t', 'x'"),
+        ({"target_columns": ["x", "y"]}, r"data\.target_columns=x, y: the run has 1 \(x\); expected as many"),
+        ({"known_columns": ["open"]}, r"data\.known_columns=open: the run has 0 \(none\)"),
+    ],
+)
+def test_columns_for_a_run_that_do_not_fit_are_told_in_one_line(plain, changed, words):
+    path = plain("one.csv", "t,x")
+    data = SeriesFile(path, context=4, horizon=2)
+    data.setup()
+    with pytest.raises(UserError, match=words) as error:
+        SeriesFile(path, context=4, horizon=2, **changed, spec=data.spec).read_requests(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_series_that_begins_after_the_training_part_is_named_with_what_to_do(shops):
+    late = "\n".join(f"{day(step)},late,{step % 7},0,1" for step in range(50, 60))
+    path = shops(shops=("a",), cells={61: f"{day(59)},a,3,2,0\n{late}"})
+    words = r"series 'late'.*has 0 rows.*data\.val_fraction.*a file without this series"
+    with pytest.raises(UserError, match=words) as error:
+        module(path).setup()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("part", "begin"), [("val", 36), ("test", 48)])
+def test_a_part_without_a_value_to_score_is_told(shops, part, begin):
+    cells = {step + 2: f"{day(step)},a,,0,1" for step in range(begin, begin + 12)}
+    cells[61] = f"{day(59)},a,{'3' if part == 'val' else ''},0,1"
+    path = shops(shops=("a",), cells=cells)
+    # Known covariates tell the future apart, where targets are empty: there would be no test part.
+    with pytest.raises(UserError, match=rf"nothing is observed in the {part} part of .*data\.val_fraction") as error:
+        module(path, known_columns=[], covariate_columns=["rain", "open"], missing="mask").setup()
+    assert "\n" not in str(error.value)
 
 
 def test_a_history_too_short_or_without_its_future_is_told(shops):

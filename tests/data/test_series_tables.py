@@ -104,6 +104,54 @@ def test_the_space_between_dates_is_found_and_goes_on(table, times, frequency, f
         assert read.grid.label(4) == following
 
 
+@pytest.mark.parametrize(
+    ("times", "frequency", "season", "following"),
+    [
+        (["20200130", "20200131", "20200201", "20200202"], "D", 7, "20200203"),
+        (["20200131", "20200229", "20200331", "20200430"], "ME", 12, "20200531"),
+        (["202011", "202012", "202101", "202102"], "MS", 12, "202103"),
+    ],
+)
+@pytest.mark.parametrize("given", [False, True])
+def test_dates_written_as_numbers_are_dates(table, times, frequency, season, following, given):
+    rows = [f"{time},{step}" for step, time in enumerate(times)]
+    read = table("time,x", *rows, frequency=frequency if given else None)
+    assert read.grid.frequency == frequency
+    assert read.grid.season() == season
+    assert read.grid.label(4) == following
+    assert read.series[0].targets[:, 0].tolist() == [0, 1, 2, 3]
+    lines = [f'{{"time": {time}, "x": {step}}}' for step, time in enumerate(times)]
+    assert table(*lines, name="series.jsonl").grid.label(4) == following
+
+
+@pytest.mark.parametrize(
+    ("times", "frequency"),
+    [
+        (["202010", "202011", "202012", "202013"], None),  # no thirteenth month
+        (["20200131", "20200132", "20200133", "20200134"], None),
+        (["202001", "202002", "202003", "202004"], 1.0),  # a run on numbers goes on with numbers
+        (["300001", "300002", "300003", "300004"], None),
+    ],
+)
+def test_numbers_that_are_not_all_dates_stay_numbers(table, times, frequency):
+    read = table("time,x", *(f"{time},0" for time in times), frequency=frequency)
+    assert read.grid.frequency == 1.0
+    assert read.grid.label(4) == str(int(times[-1]) + 1)
+
+
+def test_a_column_of_dates_is_the_time_of_a_parquet_file_wherever_it_stands(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    index = pandas.date_range("2026-01-01", periods=3, name="day")
+    frame = pandas.DataFrame({"x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}, index=index)
+    for stored in (frame, frame.rename_axis(None), frame.reset_index()[["x", "day", "y"]]):
+        stored.to_parquet(tmp_path / "series.parquet")
+        read = read_series(str(tmp_path / "series.parquet"), SeriesColumns())
+        assert read.columns.targets == ["x", "y"]
+        assert read.grid.frequency == "D"
+    named = read_series(str(tmp_path / "series.parquet"), SeriesColumns(time="x", targets=["y"]))
+    assert named.columns.time == "x"
+
+
 def test_json_lines_and_parquet_read_the_same(table, tmp_path):
     pandas = pytest.importorskip("pandas")
     expected = [[1.0, 2.0], [3.0, math.nan], [5.0, 6.0]]
@@ -169,7 +217,7 @@ MISTAKES = {
     "twice": (
         ["month,x", "2026-01,1", "2026-02,2", "2026-03,3", "2026-02,4"],
         {},
-        ["2026-02", "line 3", "line 5", "already"],
+        ["2026-02", "line 3", "line 5", "already", "data.id_column="],
     ),
     "no time": (["month,x", *month_rows(range(5)), "soon,7"], {}, ["line 7", "'soon'", "time"]),
     "no times at all": (["a,b", "x,1", "y,2"], {}, ["line 2", "data.time_column=a", "'x'"]),

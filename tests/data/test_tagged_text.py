@@ -96,9 +96,21 @@ def test_files_of_a_folder_are_found_by_their_names(tmp_path: Path) -> None:
         ready(str(folder))
 
 
+def test_words_without_annotation_are_not_scored(tmp_path: Path) -> None:
+    rows = [f"{number}\t{word}\t_\t{tag}\t_\t_\t0\t_\t_\t_" for number, word, tag in [(1, "A", "_"), (2, "b", "X")]]
+    content = "\n".join(rows) + "\n\n" + conllu("C", tag="Y")
+    whole = {"val_fraction": 0, "test_fraction": 0}
+    module = ready(write(tmp_path / "a.conllu", content), **whole)
+    assert module.spec["targets"] == {"kind": "classes", "classes": ["X", "Y"], "counts": [1, 1]}
+    (window,) = module.evaluation_dataloader("train")
+    assert sorted(window.targets.tolist()) == [[IGNORE_INDEX, 0], [1, IGNORE_INDEX]]
+    with pytest.raises(UserError, match=r"^data\.tag_column=upos: no word has a tag"):
+        ready(write(tmp_path / "b.conllu", conllu("A", "b", tag="_")), tag_column="upos", **whole)
+
+
 def test_mistakes_name_key_and_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.conll", "a X\n\nb\n")
-    with pytest.raises(UserError, match=r"a\.conll line 3: 1 columns; expected 2"):
+    with pytest.raises(UserError, match=r"a\.conll line 3: 1 column; expected 2"):
         ready(path)
     with pytest.raises(UserError, match=r"^data\.path=.*none: there is no such file"):
         ready(str(tmp_path / "none"))

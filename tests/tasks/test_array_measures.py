@@ -48,7 +48,7 @@ def test_exact_match_of_single_classes_and_of_labels():
 
     labels = ExactMatch()
     targets = [np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 1.0]])]
-    described = torch.tensor([[[True, False], [True, True]], [[True, True], [False, False]]])
+    described = torch.tensor([[[True, False], [True, True]], [[True, True], [True, False]]])
     labels.update({"labels": described}, window(*targets))
     assert labels.compute()["exact_match"] == 0.5
 

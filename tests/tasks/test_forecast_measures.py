@@ -108,6 +108,39 @@ def test_forecast_and_truth_of_zero_have_no_percentage_error():
     assert errors.compute()["smape"] == pytest.approx(50.0)
 
 
+@pytest.mark.parametrize("transform", [None, "log1p", "sqrt"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_perfect_forecast_of_counts_with_zeros_has_no_error_and_the_simple_ones_that_of_the_raw_rows(
+    transform, relative
+):
+    counts = np.random.default_rng(1).poisson(0.4, 120).astype(np.float64)
+    origins, horizon = range(60, 117), 3
+    shape = WindowShape(context=8, horizon=horizon, season=7, relative=relative)
+    batch, _ = windows(counts, origins, shape, Scaling("standard", transform), train_end=60)
+    perfect = batch.targets[:, -horizon:]
+    measure = Forecasts(spec(horizon, transform))
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    measure.update({"value": perfect, "quantiles": perfect[..., None].expand(-1, -1, -1, 3), "levels": levels}, batch)
+    figures = measure.compute()
+    assert figures["smape"] == pytest.approx(0, abs=1e-4)
+    pairs = [(counts[origin - 1], counts[origin + step]) for origin in origins for step in range(horizon)]
+    expected = np.mean([200 * abs(f - y) / (f + y) if f + y else 0.0 for f, y in pairs])
+    assert figures["smape_last_value"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_truth_of_zero_lies_within_a_bound_of_zero_and_what_repeats_itself_has_an_error_of_exactly_zero():
+    values = np.tile([0.0, 0.1, 0.7], 20)
+    shape = WindowShape(context=8, horizon=3, season=3)
+    batch, _ = windows(values, range(30, 57), shape, Scaling("standard", "sqrt"), train_end=30)
+    measure = Forecasts(spec(3, "sqrt"))
+    below = torch.tensor([-60.0, -50.0]).expand(27, 3, 1, 2)  # both are clamped to 0
+    levels = torch.tensor([0.1, 0.9])
+    measure.update({"value": torch.zeros(27, 3, 1), "quantiles": below, "levels": levels}, batch)
+    figures = measure.compute()
+    assert figures["coverage_80"] == 1 / 3
+    assert figures["mae_seasonal_naive"] == figures["smape_seasonal_naive"] == 0
+
+
 def test_nothing_collected_is_nan_under_the_names_that_will_be_reported():
     measure = Forecasts(spec(3))
     figures = measure.compute()

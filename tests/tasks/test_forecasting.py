@@ -301,7 +301,7 @@ def test_predicting_from_a_history_gives_what_evaluation_saw(config, wave, tmp_p
 
 def test_a_history_that_cannot_be_read_leaves_the_others_predicted(config, tmp_path):
     def rows(name, count, broken=None):
-        return [f"{t},{name},{'x' if t == broken else math.sin(t)}" for t in range(count)]
+        return [f"{t},{name},{'x' if t == broken else 2 + math.sin(t)}" for t in range(count)]
 
     path = tmp_path / "many.csv"
     path.write_text("\n".join(["t,who,x", *rows("a", 80), *rows("b", 80)]) + "\n")

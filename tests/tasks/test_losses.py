@@ -20,6 +20,7 @@ from seqmodels.tasks import (
     Quantile,
     StudentT,
 )
+from seqmodels.tasks.losses import mean_loss
 
 CLASSES = {"kind": "classes", "classes": ["a", "b", "c"], "counts": [8, 2, 2]}
 LABELS = {"kind": "labels", "labels": ["x", "y"]}
@@ -44,6 +45,18 @@ def test_cross_entropy_is_torchs():
     balanced = CrossEntropy("balanced").fitted(CLASSES)
     assert balanced.class_weights == [0.5, 2.0, 2.0]
     assert mean(balanced, outputs, targets) == pytest.approx(float(weighted))
+
+
+def test_a_class_that_was_never_seen_has_no_balanced_weight():
+    balanced = CrossEntropy("balanced").fitted({"kind": "classes", "classes": ["a", "b", "never"], "counts": [6, 2, 0]})
+    assert balanced.class_weights == pytest.approx([8 / 12, 2.0, 0.0])
+
+
+def test_a_mean_over_small_weights_is_still_a_mean():
+    outputs, targets = torch.randn(4, 3), torch.tensor([0, 1, 2, 1])
+    small = mean_loss(*CrossEntropy([0.001] * 3)(outputs, targets))
+    torch.testing.assert_close(small, mean_loss(*CrossEntropy()(outputs, targets)))
+    assert float(mean_loss(*CrossEntropy()(outputs, torch.full((4,), -100)))) == 0
 
 
 def test_binary_cross_entropy_is_that_of_two_classes():

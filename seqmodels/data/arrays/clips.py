@@ -34,6 +34,16 @@ class Clips(DataModule):
 
     Raises:
         UserError: Where a value is out of range; from `setup`, where the files do not fit.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/clips.npz"
+        >>> draw = np.random.default_rng(0)
+        >>> np.savez(path, x=draw.random((20, 5, 8, 8)), y=draw.integers(2, size=(20, 5)))
+        >>> data = Clips(path)
+        >>> data.setup("fit")
+        >>> next(iter(data.val_dataloader())).inputs.shape
+        torch.Size([2, 5, 1, 8, 8])
     """
 
     def __init__(

@@ -55,6 +55,12 @@ class Preparation:
         order: The order of the steps, where they are permuted.
         center: What is taken from each channel.
         scale: What each channel is then divided by.
+
+    Example:
+        >>> items = [Item("item 1", 1, np.array([[1.0], [np.nan], [3.0]]))]
+        >>> prepare = Preparation.fitted(items, Steps(), "interpolate", "channels", seed=0)
+        >>> prepare(items[0]).tolist()
+        [[-1.0], [0.0], [1.0]]
     """
 
     steps: Steps

@@ -27,7 +27,7 @@ def read_array_requests(path: str, spec: Mapping[str, Any], arrays: ArrayNames |
     Raises:
         UserError: Where nothing of the file can be read.
     """
-    return [_request(item, spec) for item in read_array_items(find_files(path)[0], arrays or ArrayNames())]
+    return [_request(item, spec) for item in read_array_items(find_files(path, key="input")[0], arrays or ArrayNames())]
 
 
 def _request(item: Item, spec: Mapping[str, Any]) -> Request:

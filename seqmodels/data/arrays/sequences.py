@@ -131,6 +131,15 @@ class ArraySequences(DataModule):
 
     Raises:
         UserError: Where a value is out of range; from `setup`, where the files do not fit.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/series.npz"
+        >>> np.savez(path, x=np.random.default_rng(0).normal(size=(20, 7, 3)), y=[0, 1] * 10)
+        >>> data = ArraySequences(path, val_fraction=0.2, test_fraction=0.0)
+        >>> data.setup("fit")
+        >>> data.spec["inputs"], next(iter(data.val_dataloader())).inputs.shape
+        ({'kind': 'vectors', 'num_features': 3}, torch.Size([4, 7, 3]))
     """
 
     def __init__(
@@ -179,7 +188,7 @@ class ArraySequences(DataModule):
 def _one_file(path: str, key: str = "path") -> Path:
     if not path or Path(path).expanduser().is_dir():
         raise UserError(f"data.{key}={path}: expected a file: a .ts file, a .npz file, or an IDX file of images")
-    return find_files(path)[0]
+    return find_files(path, key=f"data.{key}")[0]
 
 
 def _given(path: str | None, key: str) -> Path | None:
@@ -191,6 +200,12 @@ class Digits(DataModule):
 
     Alpaydin and Kaynak 1998, "Optical recognition of handwritten digits". Training, validation and test have their
     share of every digit. Args and Raises are those of `ArraySequences`.
+
+    Example:
+        >>> data = Digits(batch_size=10)
+        >>> data.setup("fit")
+        >>> next(iter(data.val_dataloader())).inputs.shape
+        torch.Size([10, 8, 8])
     """
 
     def __init__(

@@ -21,17 +21,31 @@ def describe_targets(file: ArrayFile, numbers: Sequence[int]) -> dict[str, Any]:
         values = _numbers_of(file)
         several = values.shape[1] > 1
         names = [f"target {place}" for place in range(1, values.shape[1] + 1)] if several else ["target"]
-        chosen = values[list(numbers)].astype(np.float64)
-        deviations = np.where(chosen.std(0) > 0, chosen.std(0), 1.0)
-        return {
-            "kind": "numbers",
-            "names": names,
-            "means": chosen.mean(0).tolist(),
-            "deviations": deviations.tolist(),
-        }
+        return describe_numbers(names, values[list(numbers)])
     classes = list(file.classes) or sorted(set(file.labels), key=_by_number)
     counts = Counter(file.labels[number] for number in numbers)
     return {"kind": "classes", "classes": classes, "counts": [counts[name] for name in classes]}
+
+
+def describe_numbers(names: Sequence[str], training: np.ndarray) -> dict[str, Any]:
+    """Returns the "targets" of a spec whose targets are numbers, with what brings them to mean 0 and variance 1.
+
+    Args:
+        names: What they are called.
+        training: Those of the training part `(examples, targets)`, in their own units.
+
+    Example:
+        >>> describe_numbers(["price"], np.array([[2000.0], [10000.0]]))
+        {'kind': 'numbers', 'names': ['price'], 'means': [6000.0], 'deviations': [4000.0]}
+    """
+    chosen = training.astype(np.float64)
+    deviations = np.where(chosen.std(0) > 0, chosen.std(0), 1.0)
+    return {
+        "kind": "numbers",
+        "names": list(names),
+        "means": chosen.mean(0).tolist(),
+        "deviations": deviations.tolist(),
+    }
 
 
 def targets_of(file: ArrayFile, targets: Mapping[str, Any]) -> list[np.ndarray]:

@@ -13,6 +13,8 @@ from seqmodels.errors import UserError
 
 _SEASONS = {"h": 24, "B": 5, "D": 7, "W": 52, "M": 12, "BM": 12, "SM": 24, "Q": 4, "BQ": 4}
 """Steps of a season by the name of a frequency of pandas."""
+_FORMS_OF_DIGITS = {8: "%Y%m%d", 6: "%Y%m"}
+"""Dates that are written as numbers, by their length."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,26 @@ def place_on_calendar(
     return CalendarGrid(first, str(frequency), form, shift), steps
 
 
+def is_written_as_numbers(numbers: np.ndarray) -> bool:
+    """Returns whether numbers are dates without anything between year, month and day, of the years 1000 to 2999.
+
+    Args:
+        numbers: Finite ones `(rows,)`.
+
+    Example:
+        >>> is_written_as_numbers(np.array([20260131, 20260201])), is_written_as_numbers(np.array([202612, 202613]))
+        (True, False)
+    """
+    import pandas as pd
+
+    for digits, form in _FORMS_OF_DIGITS.items():
+        year = 10 ** (digits - 4)
+        if bool(((numbers >= 1000 * year) & (numbers < 3000 * year) & (numbers == np.rint(numbers))).all()):
+            texts = [f"{number:.0f}" for number in numbers]
+            return not pd.to_datetime(texts, format=form, errors="coerce").isna().any()
+    return False
+
+
 def _offset(frequency: str | float, key: str) -> Any:
     import pandas as pd
 
@@ -100,7 +122,8 @@ def _parse(cells: Sequence[Any], places: Sequence[str], key: str) -> tuple[Any, 
     if all(isinstance(cell, date) for cell in cells):
         return pd.DatetimeIndex(pd.to_datetime(list(cells))), None
     texts = [str(cell).strip() for cell in cells]
-    forms = dict.fromkeys(_guess_form(texts[0], dayfirst) for dayfirst in (False, True))
+    guessed = (_guess_form(texts[0], dayfirst) for dayfirst in (False, True))
+    forms = dict.fromkeys((_FORMS_OF_DIGITS.get(len(texts[0])) if texts[0].isdigit() else None, *guessed))
     best: tuple[Any, str | None] | None = None
     for form in forms:
         if form is None:

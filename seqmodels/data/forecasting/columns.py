@@ -50,8 +50,38 @@ class SeriesColumns:
             "data.id_column": [] if self.series is None else [self.series],
         }
 
-    def found_in(self, names: Sequence[str], path: Path) -> "SeriesColumns":
+    def over(self, earlier: "SeriesColumns") -> "SeriesColumns":
+        """Returns the columns of an earlier table with those in their place that are named here.
+
+        Raises:
+            UserError: Others in number than the earlier ones.
+
+        Example:
+            >>> SeriesColumns(time="date").over(SeriesColumns("day", ["sold"], series="shop"))
+            SeriesColumns(time='date', targets=['sold'], covariates=(), known=(), series='shop')
+        """
+        before = earlier.by_key()
+        for key, names in self.by_key().items():
+            if key.endswith("_columns") and names and len(names) != len(before[key]):
+                listed = ", ".join(before[key]) or "none"
+                raise UserError(
+                    f"{key}={', '.join(names)}: the run has {len(before[key])} ({listed}); expected as many"
+                )
+        return SeriesColumns(
+            earlier.time if self.time is None else self.time,
+            self.targets or earlier.targets,
+            self.covariates or earlier.covariates,
+            self.known or earlier.known,
+            self.series or earlier.series,
+        )
+
+    def found_in(self, names: Sequence[str], path: Path, dates: Sequence[str] = ()) -> "SeriesColumns":
         """Returns the same with nothing left open, for a table of the columns `names`.
+
+        Args:
+            names: All columns.
+            path: The table.
+            dates: Those that are known to hold dates: where no column is named as the time, the first of them is.
 
         Raises:
             UserError: The table lacks a column; with those it has.
@@ -67,8 +97,10 @@ class SeriesColumns:
                 if column not in names:
                     raise UserError(f"{key}={column}: {path} has no such column; there are: {', '.join(names)}")
         free = [name for name in names if not any(name in columns for columns in named.values())]
-        time = free.pop(0) if self.time is None and free else self.time or False
-        targets = self.targets or free
+        time = self.time or False
+        if self.time is None and free:
+            time = next((name for name in free if name in dates), free[0])
+        targets = self.targets or [name for name in free if name != time]
         if not targets:
             raise UserError(
                 f"data.target_columns=null: {path} has no column left to forecast; there are: {', '.join(names)}; "

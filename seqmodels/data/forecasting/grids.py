@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seqmodels.data.forecasting.calendars import check_extent, no_frequency, place_on_calendar
+from seqmodels.data.forecasting.calendars import check_extent, is_written_as_numbers, no_frequency, place_on_calendar
 from seqmodels.errors import UserError
 
 Times = Sequence[Any]
@@ -81,6 +81,8 @@ def place_on_grid(
         places: Where each row stands, such as "series.csv line 7".
         key: The time column, such as "data.time_column=Month", for messages.
         frequency: The space between two times; found where left out: an alias of pandas for dates, else a number.
+            Whole numbers that all are a date such as 20260131 or a month such as 202601 are taken as that, unless it
+            is a number.
 
     Returns:
         The grid and the steps `(rows,)`, int64, from 0 for the earliest.
@@ -96,7 +98,11 @@ def place_on_grid(
     numbers = [_number(time) for time in times]
     if None in numbers:
         return place_on_calendar(times, groups, places, key, frequency)
-    return _on_numbers(np.array(numbers, np.float64), groups, places, key, frequency)
+    values = np.array(numbers, np.float64)
+    # A number for the space between times, as in the spec of a run on numbers, says that they are no dates.
+    if (frequency is None or isinstance(frequency, str)) and is_written_as_numbers(values):
+        return place_on_calendar([f"{value:.0f}" for value in values], groups, places, key, frequency)
+    return _on_numbers(values, groups, places, key, frequency)
 
 
 def _number(time: Any) -> float | None:

@@ -1,5 +1,6 @@
 """Data modules of series to forecast."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -154,7 +155,7 @@ class SeriesFile(DataModule):
 
     def _request(self, series: Series, table: SeriesTable, preparation: Preparation) -> Request:
         place = table.place(series)
-        self._check_history(series, place, preparation.shape)
+        _check_history(series, place, preparation.shape, table.columns.known)
         end = len(series)
         fitted = self._earlier_scales.get(series.name) or preparation.fit(series, end, place)
         example = preparation.shape.cut(preparation.prepare(series, fitted, place), end)
@@ -166,20 +167,9 @@ class SeriesFile(DataModule):
         if self.earlier is None:
             return read_series(path, self.columns, self.missing, self.frequency, lenient)
         earlier = self.earlier["series"]
-        columns = self.columns if self.columns.targets else SeriesColumns(**earlier["columns"])
+        columns = self.columns.over(SeriesColumns(**earlier["columns"]))
         frequency = earlier["frequency"] if self.frequency is None else self.frequency
         return read_series(path, columns, self.missing, frequency, lenient)
-
-    def _check_history(self, series: Series, place: str, shape: WindowShape) -> None:
-        """Refuses a history that lacks a context, or known covariates of the future."""
-        if len(series) < shape.context:
-            raise UserError(f"{place}: {len(series)} rows; expected at least data.context={shape.context}")
-        future = len(series.known) - len(series)
-        if self.columns.known and future < shape.horizon:
-            raise UserError(
-                f"{place}: {future} future rows with {', '.join(self.columns.known)}; "
-                f"expected data.horizon={shape.horizon}"
-            )
 
     def _preparation(self, table: SeriesTable) -> Preparation:
         if self.earlier is not None:
@@ -256,6 +246,20 @@ class Sunspots(SeriesFile):
             SeriesColumns("YEAR", ["SUNACTIVITY"]),
             NumberGrid(float(years[0]), 1.0, custom=_SUNSPOT_CYCLE),
             [Series("", 0, numbers[:, None], nothing, nothing)],
+        )
+
+
+def _check_history(series: Series, place: str, shape: WindowShape, known: Sequence[str]) -> None:
+    """Refuses a history that lacks a context, or known covariates of the future."""
+    count, future = len(series), len(series.known) - len(series)
+    if count < shape.context:
+        raise UserError(
+            f"{place}: {count} row{'' if count == 1 else 's'}; expected at least data.context={shape.context}"
+        )
+    if known and future < shape.horizon:
+        raise UserError(
+            f"{place}: {future} future row{'' if future == 1 else 's'} with {', '.join(known)}; "
+            f"expected data.horizon={shape.horizon}"
         )
 
 

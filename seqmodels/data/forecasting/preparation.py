@@ -85,9 +85,12 @@ class Preparation:
         """
         fitted = self.fit(series, end, place)
         if np.isnan(fitted["naive_error"]).any():
+            remedy = "a smaller data.season"
+            if series.name:
+                remedy += ", smaller data.val_fraction and data.test_fraction, or a file without this series"
             raise UserError(
-                f"{place}: its training part has {end} rows; expected more than a season of values "
-                f"(data.season={self.shape.season})"
+                f"{place}: its training part has {end} row{'' if end == 1 else 's'}; expected more than a season of "
+                f"values (data.season={self.shape.season}), or else {remedy}"
             )
         return fitted
 
@@ -119,11 +122,16 @@ class Preparation:
         """Refuses a horizon or a context that is longer than the data.
 
         Raises:
-            UserError: A part that is wanted has no window.
+            UserError: A part that is wanted has no window, or no window with a value to score.
         """
         for part in stated:
-            if len(parts[part]):
+            if len(parts[part]) and parts[part].any_observed():
                 continue
+            if len(parts[part]):
+                raise UserError(
+                    f"data.target_columns={', '.join(table.columns.targets or [])}: nothing is observed in the {part} "
+                    f"part of {table.path}; other values of data.val_fraction and data.test_fraction move it"
+                )
             ends = [split.bounds(part, len(one)) for split, one in zip(splits, table.series, strict=True)]
             longest = max(end - begin for begin, end in ends)
             needed = self.shape.horizon + (self.shape.context if part == "train" else 0)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -106,7 +107,7 @@ def read_series(
     if not rows:
         raise UserError(f"data.path={file}: it has no rows")
     places = [f"{file} {'row' if is_parquet else 'line'} {line}" for line in lines]
-    columns = columns.found_in(list(rows[0]), file)
+    columns = columns.found_in(list(rows[0]), file, _columns_of_dates(rows) if is_parquet else ())
     groups: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
         groups.setdefault("" if columns.series is None else str(row[columns.series]).strip(), []).append(number)
@@ -156,6 +157,16 @@ def _read_parquet(file: Path) -> tuple[list[int], list[dict[str, Any]]]:
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as Parquet: {str(error).splitlines()[0]}") from error
     return list(range(1, len(rows) + 1)), rows
+
+
+def _columns_of_dates(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the columns whose first cell that is not empty is a date; an index of times is stored as the last one."""
+    found = []
+    for name in rows[0]:
+        first = next((row[name] for row in rows if row[name] is not None), None)
+        if isinstance(first, date):
+            found.append(name)
+    return found
 
 
 def _steps(
@@ -223,7 +234,10 @@ class _Reader:
             distance = self.steps[number] - self.steps[before]
             time = self.rows[number][self.columns.time] if self.columns.time else ""
             if distance == 0:
-                raise UserError(f"{self.places[number]}: time {time}{series} was in {self.places[before]} already")
+                several = "" if name else "; data.id_column= names the column that tells several series apart"
+                raise UserError(
+                    f"{self.places[number]}: time {time}{series} was in {self.places[before]} already{several}"
+                )
             if distance > 1 and self.missing == "error":
                 expected = self.grid.label(int(self.steps[before]) + 1)
                 raise UserError(

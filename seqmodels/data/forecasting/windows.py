@@ -23,6 +23,8 @@ class Footing(NamedTuple):
         naive_error: Of the seasonal-naive forecast over the training part `(..., targets)`.
         last: The last observed value `(..., targets)`.
         seasonal: The values of the season before, repeated `(..., horizon, targets)`.
+        truth: What a forecast is measured against, as the file has it `(..., horizon, targets)`; NaN where nothing was
+            observed. Scaled to single precision and back, a 0 would no longer be one.
     """
 
     center: np.ndarray
@@ -30,6 +32,7 @@ class Footing(NamedTuple):
     naive_error: np.ndarray
     last: np.ndarray
     seasonal: np.ndarray
+    truth: np.ndarray
 
     def packed(self) -> np.ndarray:
         """Returns all of it in one vector, as the context of an example."""
@@ -44,19 +47,20 @@ class FootingTensors(NamedTuple):
     naive_error: Tensor
     last: Tensor
     seasonal: Tensor
+    truth: Tensor
 
 
 def unpack_footing(context: Tensor, num_targets: int) -> FootingTensors:
     """Takes apart what `Footing.packed` made.
 
     Args:
-        context: `(batch, (4 + horizon) * targets)`.
+        context: `(batch, (4 + 2 * horizon) * targets)`.
         num_targets: Targets.
     """
-    center, scale, error, last, seasonal = context.split(
-        [num_targets] * 4 + [context.shape[-1] - 4 * num_targets], dim=-1
-    )
-    return FootingTensors(center, scale, error, last, seasonal.unflatten(-1, (-1, num_targets)))
+    rest = context.shape[-1] - 4 * num_targets
+    center, scale, error, last, seasonal, truth = context.split([num_targets] * 4 + [rest // 2] * 2, dim=-1)
+    seasonal, truth = (part.unflatten(-1, (-1, num_targets)) for part in (seasonal, truth))
+    return FootingTensors(center, scale, error, last, seasonal, truth)
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,10 @@ class WindowShape:
         last = last_observed(past)
         seasonal = np.tile(_last_season(past, self.season, last), (-(-self.horizon // self.season), 1))
         center = series.center + series.scale * anchor
-        return Footing(center, series.scale, series.naive_error, last, seasonal[: self.horizon])
+        truth = np.full((self.horizon, past.shape[1]), np.nan)
+        observed = series.raw[origin : origin + self.horizon]
+        truth[: len(observed)] = observed
+        return Footing(center, series.scale, series.naive_error, last, seasonal[: self.horizon], truth)
 
 
 def last_observed(values: np.ndarray) -> np.ndarray:
@@ -215,6 +222,15 @@ class SeriesWindows:
 
     def __len__(self) -> int:
         return int(self.ends[-1])
+
+    def any_observed(self) -> bool:
+        """Returns whether there is anything to score a forecast by."""
+        horizon = self.shape.horizon
+        return any(
+            not np.isnan(one.raw[origin : origin + horizon]).all()
+            for one, origins in zip(self.series, self.origins, strict=True)
+            for origin in origins
+        )
 
     def __getitem__(self, index: int) -> Example:
         number = int(np.searchsorted(self.ends, index, side="right"))

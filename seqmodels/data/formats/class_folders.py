@@ -40,16 +40,55 @@ def read_class_folders(path: Path, glob: str = "*.txt", key: str = "data.path") 
 
     Raises:
         UserError: Where a file cannot be read or decoded, or a class has no text.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "Greek.txt").write_text("Zorbas")
+        >>> _ = (folder / "Irish.txt").write_text("Adam")
+        >>> [(item.text, item.label) for item in read_class_folders(folder)]
+        [('Zorbas', 'Greek'), ('Adam', 'Irish')]
     """
     if not path.is_dir():
         raise UserError(f"{key}={path}: there is no such folder")
-    folders = sorted(entry for entry in _entries(path, key) if entry.is_dir())
-    if folders:
+    if has_folders(path, key):
+        folders = sorted(entry for entry in _entries(path, key) if entry.is_dir())
         return [item for folder in folders for item in _items_of_folder(folder, glob, key)]
     files = _matching(path, glob, key)
     if not files:
         raise UserError(f"{key}={path}: no folder and no file that matches {glob}; expected one for each class")
     return [item for file in files for item in _items_of_file(file, key)]
+
+
+def has_folders(path: Path, key: str = "data.path") -> bool:
+    """Tells whether there are folders in a folder, but for those whose names begin with a dot.
+
+    Raises:
+        UserError: Where it cannot be read.
+    """
+    return any(entry.is_dir() for entry in _entries(path, key))
+
+
+def files_within(path: Path, glob: str = "*.txt", key: str = "input") -> list[Path]:
+    """Returns the files of a folder and of those within it, sorted; names that begin with a dot are left out.
+
+    Args:
+        path: The folder.
+        glob: Which files.
+        key: The key that named the folder, for messages.
+
+    Raises:
+        UserError: Where a folder cannot be read, or there is no such file.
+    """
+    files = _within(path, glob, key)
+    if not files:
+        raise UserError(f"{key}={path}: no file in this folder matches {glob}; data.glob= takes another pattern")
+    return sorted(files)
+
+
+def _within(folder: Path, glob: str, key: str) -> list[Path]:
+    inner = [file for entry in _entries(folder, key) if entry.is_dir() for file in _within(entry, glob, key)]
+    return _matching(folder, glob, key) + inner
 
 
 def _items_of_folder(folder: Path, glob: str, key: str) -> list[Item]:

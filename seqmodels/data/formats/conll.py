@@ -1,7 +1,7 @@
 """Sentences with a word in each line: CoNLL and CoNLL-U."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,10 @@ CONLLU_SUFFIXES = (".conllu", ".conllup")
 _NO_WORD = re.compile(r"\d+(-|\.)\d+")
 _WORD = re.compile(r"\d+")
 _GAP = re.compile(r"[ \t]+")
+# In plain CoNLL too comments may say something by a name, as in "# sent_id = 1".
+_COMMENT = re.compile(r"# +[^\s=]+ += ")
+# Where "_" means that nobody has said it; in the others it is a value, such as no features.
+_ANNOTATED = tuple(CONLLU_COLUMNS.index(name) for name in ("upos", "xpos", "head", "deprel"))
 
 
 class Sentence(NamedTuple):
@@ -22,13 +26,13 @@ class Sentence(NamedTuple):
     Attributes:
         line: The line of its first word, from 1.
         words: Its words.
-        tags: Their tags; `None` where none were asked for.
+        tags: Their tags, `None` for a word of CoNLL-U that has none; `None` where none were asked for.
         problem: Why it could not be read, with file and line; `None` where it could.
     """
 
     line: int
     words: list[str]
-    tags: list[str] | None
+    tags: Sequence[str | None] | None
     problem: str | None = None
 
 
@@ -43,7 +47,7 @@ def read_conll(path: Path, word_column: str | int | None = None, tag_column: str
     A file of suffix `.conllu` is CoNLL-U (https://universaldependencies.org/format.html): ten columns with names and
     tabs between; comments, ranges of several words (`1-2`) and empty nodes (`1.1`) are left out. Any other is plain
     CoNLL: columns with tabs or spaces between, as many in each line as in the first; lines of `-DOCSTART-` are left
-    out.
+    out, and so are lines before a sentence that begin with `# ` and do not have the columns of a word.
 
     Args:
         path: The file.
@@ -117,16 +121,21 @@ class _Reader:
     def __init__(self, path: Path, word: int, tag: int | None, conllu: bool):
         self.path, self.word, self.tag, self.conllu = path, word, tag, conllu
         self.num_columns = len(CONLLU_COLUMNS) if conllu else 0
+        self.tabs = False
+        self.waiting: list[tuple[int, str]] = []
         self._start()
 
     def _start(self) -> None:
         self.line = 0
         self.words: list[str] = []
-        self.tags: list[str] = []
+        self.tags: list[str | None] = []
         self.problem: str | None = None
 
     def take(self) -> Sentence | None:
         """Returns the sentence, if there is any of it, and starts the next."""
+        if self.num_columns:
+            self._settle()
+        self.waiting = []  # before the first sentence of the file, and parted from it
         tags = None if self.tag is None else self.tags
         sentence = Sentence(self.line, self.words, tags, self.problem) if self.line else None
         self._start()
@@ -136,6 +145,24 @@ class _Reader:
         """Takes a line; what is wrong with it is the sentence's problem, the first one counts."""
         if (self.conllu and line.startswith("#")) or (not self.conllu and line.startswith("-DOCSTART-")):
             return
+        if not self.conllu and not self.line and line.startswith("# "):
+            self.waiting.append((number, line))  # a word or a comment: the columns of the words tell
+            return
+        if self.waiting:
+            self.num_columns = self.num_columns or len(self._fields(line))
+            self.tabs = self.tabs or line.count("\t") == self.num_columns - 1
+            self._settle()
+        self._add(number, line)
+
+    def _settle(self) -> None:
+        """Takes those lines that begin with `# ` and are words, as in `# NN O`; the others are comments."""
+        waiting, self.waiting = self.waiting, []
+        for number, line in waiting:
+            parted_otherwise = self.num_columns > 1 and self.tabs and "\t" not in line
+            if len(self._fields(line)) == self.num_columns and not parted_otherwise and not _COMMENT.match(line):
+                self._add(number, line)
+
+    def _add(self, number: int, line: str) -> None:
         fields = self._fields(line)
         if self.conllu and _NO_WORD.fullmatch(fields[0]):
             return
@@ -143,9 +170,12 @@ class _Reader:
         if problem := self._check(line, fields):
             self.problem = self.problem or f"{self.path} line {number}: {problem}"
             return
+        self.tabs = self.tabs or line.count("\t") == self.num_columns - 1
         self.words.append(fields[self.word])
         if self.tag is not None:
-            self.tags.append(fields[self.tag])
+            tag = fields[self.tag]
+            unspecified = self.conllu and tag == "_" and self.tag % len(fields) in _ANNOTATED
+            self.tags.append(None if unspecified else tag)
 
     def _fields(self, line: str) -> list[str]:
         if self.conllu:
@@ -159,12 +189,23 @@ class _Reader:
         self.num_columns = self.num_columns or len(fields)
         if len(fields) != self.num_columns:
             separator = " parted by tabs" if self.conllu else ", as in the lines before"
-            return f"{len(fields)} columns; expected {self.num_columns}{separator}"
+            return f"{_columns(len(fields))}; expected {self.num_columns}{separator}"
         if self.conllu and not _WORD.fullmatch(fields[0]):
             return f"{fields[0]!r} in the first column; expected a word's number such as 7, 7-8 or 7.1"
+        return self._check_places(fields)
+
+    def _check_places(self, fields: list[str]) -> str | None:
+        count = _columns(len(fields))
         for key, place in (("data.word_column", self.word), ("data.tag_column", self.tag)):
             if place is not None and not -len(fields) <= place < len(fields):
-                return f"{key}={place}: there are {len(fields)} columns, 0 to {len(fields) - 1}"
+                return f"{key}={place}: there {'is' if len(fields) == 1 else 'are'} {count}, 0 to {len(fields) - 1}"
             if place is not None and not fields[place].strip():
                 return f"{key}={place}: nothing stands in this column"
+        if self.tag is not None and self.word % len(fields) == self.tag % len(fields):
+            both = f"data.word_column={self.word} and data.tag_column={self.tag}"
+            return f"{both} are the same column, of {count}; expected one of words and one of tags"
         return None
+
+
+def _columns(number: int) -> str:
+    return f"{number} column{'' if number == 1 else 's'}"

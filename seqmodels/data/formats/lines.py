@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from seqmodels.data.files import read_text
 from seqmodels.errors import UserError
 
 
@@ -13,16 +12,12 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Lines end at `\n`, `\r\n` or `\r`, and nowhere else.
 
     Raises:
-        UserError: Where the file cannot be read, or a byte is not UTF-8; with the byte's offset.
+        UserError: Where the file cannot be read, or a byte is not UTF-8; with the number of its line.
     """
-    number, rest = 0, ""
-    for chunk in read_text(path):
-        *lines, rest = (rest + chunk).split("\n")
-        for line in lines:
-            number += 1
-            yield number, line
-    if rest:
-        yield number + 1, rest
+    for number, line in lenient_lines(path):
+        if problem := undecodable(line):
+            raise UserError(f"{path} line {number}: {problem}; expected UTF-8 text")
+        yield number, line
 
 
 def lenient_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,8 +80,11 @@ def _rows(path: Path, columns: Mapping[str, str], lines: Iterator[tuple[int, str
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         raise UserError(f"data.path={path}: expected a table, with one of the suffixes {', '.join(TABLE_SUFFIXES)}")
+    first = next(lines, None)
+    if first is None:
+        raise UserError(f"{path}: the file is empty")
     rows = _delimited_rows if suffix in (".csv", *_TABS) else _json_rows
-    for row in rows(path, columns, lines):
+    for row in rows(path, columns, chain([first], lines)):
         problem = row.problem or _undecodable_value(path, row)
         yield row._replace(problem=problem)
 
@@ -93,29 +98,45 @@ def _undecodable_value(path: Path, row: Row) -> str | None:
 
 
 def _delimited_rows(path: Path, columns: Mapping[str, str], lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
-    text = (line + "\n" for _, line in lines)
-    first = next(text, "")
-    delimiter = "\t" if path.suffix.lower() in _TABS else _sniff(first, columns.values())
-    reader = csv.reader(_and(first, text), delimiter=delimiter, strict=True)
-    header = _header(path, reader, columns)
+    first = next(lines)
+    delimiter = "\t" if path.suffix.lower() in _TABS else _sniff(first[1] + "\n", columns.values())
+    records = _records(chain([first], lines), delimiter)
+    header = _header(path, next(records)[1], columns)
+    for line, fields in records:
+        place = f"{path} line {line}"
+        if isinstance(fields, csv.Error):
+            yield Row(line, {}, f"{place}: {fields}; fields with quotes or line ends stand in quotes")
+        elif fields and len(fields) != len(header):
+            count = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
+            yield Row(line, {}, f"{place}: {count}; expected {len(header)}: {_listed(header)}")
+        elif fields:  # an empty line is no row
+            yield Row(line, dict(zip(header, fields, strict=True)))
+
+
+def _records(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Yields the fields of each row with the line it starts in; or why it has none, and goes on in the next line."""
+    waiting: deque[tuple[int, str]] = deque()
+    taken: list[tuple[int, str]] = []
+
+    def source() -> Iterator[str]:
+        while (entry := waiting.popleft() if waiting else next(lines, None)) is not None:
+            taken.append(entry)
+            yield entry[1] + "\n"
+
+    reader = csv.reader(source(), delimiter=delimiter, strict=True)
     while True:
-        line = reader.line_num + 1
+        taken.clear()
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(line, {}, f"{path} line {line}: {error}; fields with quotes or line ends stand in quotes")
-            continue
-        if fields and len(fields) != len(header):
-            yield Row(line, {}, f"{path} line {line}: {len(fields)} fields; expected {len(header)}: {_listed(header)}")
-        elif fields:  # an empty line is no row
-            yield Row(line, dict(zip(header, fields, strict=True)))
-
-
-def _and(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+            yield taken[0][0], error
+            # A quote that never closes has taken the lines after it, to the end of the file or to the next quote.
+            waiting.extendleft(reversed(taken[1:]))
+            reader = csv.reader(source(), delimiter=delimiter, strict=True)
+        else:
+            yield taken[0][0], fields
 
 
 def _sniff(line: str, columns: Iterable[str]) -> str:
@@ -132,11 +153,12 @@ def _sniff(line: str, columns: Iterable[str]) -> str:
     return max(_DELIMITERS, key=found)
 
 
-def _header(path: Path, reader: Iterator[list[str]], columns: Mapping[str, str]) -> list[str]:
-    try:
-        names = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise UserError(f"{path} line 1: {error}; expected the names of the columns") from error
+def _header(path: Path, first: list[str] | csv.Error, columns: Mapping[str, str]) -> list[str]:
+    if isinstance(first, csv.Error):
+        raise UserError(f"{path} line 1: {first}; expected the names of the columns") from first
+    names = [name.strip() for name in first]
+    if not any(names):
+        raise UserError(f"{path} line 1: nothing stands there; expected the names of the columns")
     if problem := undecodable("".join(names)):
         raise UserError(f"{path} line 1: {problem}")
     for name in names:

@@ -1,6 +1,6 @@
 """Data sets of the Hugging Face hub, through the optional extra `hub`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqmodels.errors import UserError
@@ -21,7 +21,8 @@ def read_hub(
         key: The key that named it, for messages.
 
     Returns:
-        Text, label and place of each row of "train", and of "val" and "test" where it has them.
+        Text, label and place of each row of "train", and of "val" and "test" where it has them with labels: those of
+        competitions are kept back.
 
     Raises:
         UserError: Where the library is not installed, does not find the data set, or a column is not there.
@@ -40,21 +41,39 @@ def read_hub(
     for part, names in _SPLITS.items():
         split = next((split for split in names if split in found), None)
         if split is not None:
-            place = f"{HUB}{name} {split}"
-            parts[part] = _rows(found[split], place, text_column, label_column)
+            rows = _rows(found[split], f"{HUB}{name} {split}", text_column, label_column)
+            if rows or part == "train":
+                parts[part] = rows
     if "train" not in parts:
         raise UserError(f"{key}={HUB}{name}: it has no split `train`; there are: {', '.join(found)}")
+    if not parts["train"]:
+        raise UserError(f"data.label_column={label_column}: {HUB}{name} train has no labels")
     return parts
 
 
 def _rows(split: Any, place: str, text_column: str, label_column: str) -> list[tuple[Any, Any, str]]:
+    """Returns the rows; none where no row has a label."""
     for key, column in (("data.text_column", text_column), ("data.label_column", label_column)):
         if column not in split.column_names:
             there = ", ".join(map(repr, split.column_names))
             raise UserError(f"{key}={column}: {place} has no such column; there are: {there}")
-    names = getattr(split.features[label_column], "names", None)
     labels = list(split[label_column])
+    if all(label is None for label in labels) or all(label == -1 for label in labels):
+        return []
+    names = _names(split.features[label_column])
     if names is not None:
-        labels = [names[label] if isinstance(label, int) and label >= 0 else None for label in labels]
+        labels = [_named(label, names) for label in labels]
     texts = list(split[text_column])
     return [(text, label, f"{place} row {row}") for row, (text, label) in enumerate(zip(texts, labels, strict=True), 1)]
+
+
+def _names(feature: Any) -> Sequence[str] | None:
+    """Returns the names of classes, of a column of lists of them too, which has them within."""
+    inner = feature[0] if isinstance(feature, list) and feature else getattr(feature, "feature", feature)
+    return getattr(inner, "names", None)
+
+
+def _named(label: Any, names: Sequence[str]) -> Any:
+    if isinstance(label, list):
+        return [names[number] for number in label if number >= 0]
+    return names[label] if isinstance(label, int) and label >= 0 else None

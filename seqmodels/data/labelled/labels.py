@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from seqmodels.data.arrays.targets import describe_numbers
 from seqmodels.errors import UserError
 
 LabelKind = Literal["classes", "labels", "numbers"]
@@ -75,21 +76,24 @@ class Labels:
             raise UserError(f"{place}: column {self.name}: {value!r} is no number")
         return number
 
-    def describe(self, training: Sequence[Label]) -> dict[str, Any]:
+    def describe(self, training: Sequence[Label], held_out: Sequence[Label] = ()) -> dict[str, Any]:
         """Returns the "targets" of a spec, taken from the labels of the training part.
 
+        Args:
+            training: Its labels, of which there is at least one.
+            held_out: Those of the parts that were drawn from the same file. A rare label may be among these alone: it
+                is known then, and was never learned.
+
         Raises:
-            UserError: Where these are all alike.
+            UserError: Where the training part's are all alike.
         """
         if self.kind == "numbers":
-            return {"kind": "numbers", "names": [self.name], "means": [float(np.mean(np.array(training, float)))]}
-        counts = Counter(name for label in training for name in (label if isinstance(label, list) else [str(label)]))
+            return describe_numbers([self.name], np.array(training, np.float64)[:, None])
+        counts = Counter(name for label in training for name in _names(label))
         if len(counts) < (2 if self.kind == "classes" else 1):
-            raise UserError(
-                f"data.label_column={self.name}: the training part has {len(counts)} different labels"
-                f"{''.join(f', {name!r}' for name in counts)}; there is nothing to learn"
-            )
-        names = sorted(counts, key=_by_number)
+            told = f"has only the label {next(iter(counts))!r}" if counts else "has no label"
+            raise UserError(f"data.label_column={self.name}: the training part {told}; there is nothing to learn")
+        names = sorted(set(counts) | {name for label in held_out for name in _names(label)}, key=_by_number)
         return {"kind": self.kind, self.kind: names, "counts": [counts[name] for name in names]}
 
     def check(self, targets: Mapping[str, Any]) -> None:
@@ -113,7 +117,7 @@ class Labels:
         if self.kind == "numbers":
             return np.array([label], np.float32)
         known = targets[self.kind]
-        names = label if isinstance(label, list) else [str(label)]
+        names = _names(label)
         for name in names:
             if name not in known:
                 shown = ", ".join(known[:_MAX_SHOWN]) + (", ..." if len(known) > _MAX_SHOWN else "")
@@ -127,6 +131,10 @@ class Labels:
         if self.kind == "classes":
             return np.array(0, np.int64)
         return np.zeros(1 if self.kind == "numbers" else len(targets["labels"]), np.float32)
+
+
+def _names(label: Label) -> list[str]:
+    return label if isinstance(label, list) else [str(label)]
 
 
 def _text(value: Any) -> str:

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from seqmodels.data.files import find_files
-from seqmodels.data.formats.class_folders import read_class_folders
+from seqmodels.data.formats.class_folders import files_within, has_folders, read_class_folders
 from seqmodels.data.formats.lines import lenient_lines, undecodable
 from seqmodels.data.formats.tables import is_table, read_table, read_table_rows
 from seqmodels.data.labelled.hub import HUB, read_hub
 from seqmodels.errors import UserError
+
+FolderForm = Literal["files", "lines"]
 
 
 class LabelledRow(NamedTuple):
@@ -77,7 +79,7 @@ class TextSource:
             return {"train": [LabelledRow(*item) for item in read_class_folders(place, self.glob, key)]}
         if not path or not place.exists():
             raise UserError(f"{key}={path}: there is no such file or folder")
-        (file,) = find_files(path)
+        (file,) = find_files(path, key=key)
         columns = {"data.text_column": self.text_column, "data.label_column": self.label_column}
         rows = read_table(file, columns)
         texts = [self._checked(row[self.text_column], row[self.label_column], f"{file} line {n}") for n, row in rows]
@@ -91,25 +93,55 @@ class TextSource:
         return LabelledRow(text.strip(), label, place)
 
 
-def read_texts_to_label(path: str, text_column: str) -> Iterator[TextRow]:
+def folder_form(path: str) -> FolderForm:
+    """Tells where the texts of a folder stand: "lines", in those of its files, or "files", one in each, as elsewhere.
+
+    Args:
+        path: What is trained on.
+    """
+    place = Path(path).expanduser()
+    return "lines" if place.is_dir() and not has_folders(place) else "files"
+
+
+def read_texts_to_label(
+    path: str, text_column: str, glob: str = "*.txt", folder: FolderForm = "files"
+) -> Iterator[TextRow]:
     """Reads texts that something is to be predicted for.
 
     Args:
-        path: A table, whose other columns are of no account; or any other text file, with a text in each line.
+        path: A table, whose other columns are of no account; a folder, whose folders' names are of none; or any other
+            text file, with a text in each line.
         text_column: The column of a table that has the text.
+        glob: Which files of a folder are read.
+        folder: Where the texts of a folder stand, see `folder_form`; they are numbered in the order of its files.
 
     Raises:
         UserError: Where nothing of it can be read.
     """
-    file = Path(path).expanduser()
-    if is_table(file):
-        for row in read_table_rows(file, {"data.text_column": text_column}):
-            problem = row.problem or _at(file, row.line, _no_text(row.values[text_column], text_column))
-            yield TextRow(row.line, "" if problem else row.values[text_column].strip(), problem)
-        return
+    file, column = Path(path).expanduser(), text_column
+    if file.is_dir():
+        files = files_within(file, glob)
+        rows = _texts_of_lines if folder == "lines" else _text_of_file
+        for number, text in enumerate((text for one in files for text in rows(one)), start=1):
+            yield text._replace(line=number)
+    elif is_table(file):
+        for row in read_table_rows(file, {"data.text_column": column}):
+            problem = row.problem or _at(file, row.line, _no_text(row.values[column], column))
+            yield TextRow(row.line, "" if problem else row.values[column].strip(), problem)
+    else:
+        yield from _texts_of_lines(file)
+
+
+def _texts_of_lines(file: Path) -> Iterator[TextRow]:
     for number, line in lenient_lines(file):
         problem = _at(file, number, undecodable(line) or (None if line.strip() else "there is no text"))
         yield TextRow(number, "" if problem else line.strip(), problem)
+
+
+def _text_of_file(file: Path) -> Iterator[TextRow]:
+    text = "\n".join(line for _, line in lenient_lines(file)).strip()
+    problem = undecodable(text) or (None if text else "there is no text in this file")
+    yield TextRow(1, "" if problem else text, f"{file}: {problem}" if problem else None)
 
 
 def _no_text(value: Any, column: str) -> str | None:

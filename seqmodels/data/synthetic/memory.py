@@ -75,6 +75,12 @@ class Multiplication(GeneratedProblem):
 
     Raises:
         ValueError: Where there are fewer.
+
+    Example:
+        >>> example = Multiplication(length=6).draw(np.random.default_rng(0))
+        >>> values, marks = example.inputs.T
+        >>> bool(np.isclose(values[marks == 1].prod(), example.targets[0]))
+        True
     """
 
     length: int = 100
@@ -248,6 +254,11 @@ class DelayedRecall(GeneratedProblem):
 
     Raises:
         ValueError: Where a value is out of range.
+
+    Example:
+        >>> example = DelayedRecall(length=5, num_cues=2, num_distractors=3).draw(np.random.default_rng(0))
+        >>> example.inputs.tolist(), int(example.targets)  # 5 is the sign to answer
+        ([0, 3, 3, 2, 5], 0)
     """
 
     length: int = 100

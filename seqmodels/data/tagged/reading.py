@@ -1,5 +1,6 @@
 """Tagged sentences from files, and from folders of files for training, validation and test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +17,12 @@ class Tagged(NamedTuple):
 
     Attributes:
         words: Its words.
-        tags: Their tags.
+        tags: Their tags; `None` for a word that has none.
         place: File and line of the first word.
     """
 
     words: list[str]
-    tags: list[str]
+    tags: Sequence[str | None]
     place: str
 
 
@@ -49,7 +50,7 @@ class TagColumns:
         """
         if not path or not Path(path).expanduser().is_file():
             raise UserError(f"{key}={path}: there is no such file")
-        (file,) = find_files(path)
+        (file,) = find_files(path, key=key)
         tag = self.tag if self.tag is not None else ("upos" if is_conllu(file) else -1)
         sentences = read_conll(file, self.word, tag)
         return [Tagged(one.words, one.tags or [], f"{file} line {one.line}") for one in sentences]

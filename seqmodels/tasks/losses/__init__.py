@@ -2,7 +2,7 @@
 
 from seqmodels.tasks.losses.classes import BinaryCrossEntropy, CrossEntropy, KLDivergence, MultiLabelCrossEntropy
 from seqmodels.tasks.losses.distributions import Gaussian, Quantile, StudentT
-from seqmodels.tasks.losses.loss import Loss, num_targets
+from seqmodels.tasks.losses.loss import Loss, mean_loss, num_targets
 from seqmodels.tasks.losses.numbers import MAE, MSE, MSLE
 from seqmodels.tasks.losses.units import InUnits, in_units
 
@@ -20,5 +20,6 @@ __all__ = [
     "Quantile",
     "StudentT",
     "in_units",
+    "mean_loss",
     "num_targets",
 ]

@@ -19,7 +19,7 @@ class CrossEntropy(Loss):
 
     Args:
         class_weights: A factor on the loss of each class; "balanced" gives rare classes more, in inverse proportion to
-            their share of the training part. The mean is then over the weights.
+            their share of the training part, and nothing to one that it lacks. The mean is then over the weights.
         label_smoothing: Share of the target's probability that is spread over all classes (Szegedy et al. 2016).
 
     Raises:
@@ -49,7 +49,8 @@ class CrossEntropy(Loss):
             if "counts" not in targets:
                 raise UserError("loss.class_weights=balanced: these data count no classes; give a list of weights")
             counts = targets["counts"]
-            return replace(self, class_weights=[sum(counts) / (len(counts) * max(count, 1)) for count in counts])
+            share = sum(counts) / sum(count > 0 for count in counts)
+            return replace(self, class_weights=[share / count if count else 0.0 for count in counts])
         if self.class_weights is not None and len(self.class_weights) != len(classes):
             raise UserError(
                 f"loss.class_weights: expected a weight for each of the {len(classes)} classes, "

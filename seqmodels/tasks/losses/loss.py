@@ -70,6 +70,16 @@ class Loss(ABC):
         """
 
 
+def mean_loss(total: Tensor, count: Tensor) -> Tensor:
+    """Returns the mean of what a loss summed; 0 where nothing was scored.
+
+    Args:
+        total: The sum.
+        count: How many items, or the sum of their weights, which may be below 1.
+    """
+    return total / torch.where(count > 0, count, torch.ones_like(count))
+
+
 def num_targets(targets: Mapping[str, Any]) -> int:
     """Returns how many classes, labels or numbers a description of targets names."""
     return len(targets[{"labels": "labels", "numbers": "names"}.get(targets["kind"], "classes")])

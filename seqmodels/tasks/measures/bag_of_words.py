@@ -8,7 +8,6 @@ import numpy as np
 from torch import Tensor
 
 from seqmodels.data import Window
-from seqmodels.errors import UserError
 from seqmodels.tasks.measures.measure import Measure
 
 
@@ -16,27 +15,23 @@ class BagOfWords(Measure):
     """The accuracy of a logistic regression on how often each token occurs, on the same sequences.
 
     It is cross-validated on the part that is measured: each fold is predicted by what the others teach. The same part
-    is computed once, however often it is measured.
+    is computed once, however often it is measured. Of data that are not tokens with one class for each sequence it
+    reports nothing, so that an experiment with it takes texts that have numbers or several labels too.
 
     Args:
         spec: Of the data.
         folds: How many.
 
     Raises:
-        UserError: Where these are not tokens with one class for each sequence.
         ValueError: Where there are fewer than two folds.
     """
 
     def __init__(self, spec: Mapping[str, Any], folds: int = 5):
-        kinds = (spec.get("shape"), spec.get("inputs", {}).get("kind"), spec.get("targets", {}).get("kind"))
-        if kinds != ("many_to_one", "tokens", "classes"):
-            raise UserError(
-                f"task.measures: BagOfWords fits tokens with one class for each sequence, and these data are {kinds[1]} "
-                f"with {kinds[2]}, {kinds[0]}; leave it out: task.measures.bag_of_words=null"
-            )
         if folds < 2:
             raise ValueError(f"folds={folds}: expected at least 2")
-        self.vocab_size = spec["inputs"]["vocab_size"]
+        kinds = (spec.get("shape"), spec.get("inputs", {}).get("kind"), spec.get("targets", {}).get("kind"))
+        self.fits = kinds == ("many_to_one", "tokens", "classes")
+        self.vocab_size = spec["inputs"]["vocab_size"] if self.fits else 0
         self.folds = folds
         self._computed: dict[bytes, float] = {}
         self.clear()
@@ -48,12 +43,16 @@ class BagOfWords(Measure):
 
     def update(self, described: Mapping[str, Tensor], window: Window) -> None:
         """Keeps the tokens of each sequence, and its class."""
+        if not self.fits:
+            return
         inputs = window.inputs.cpu().numpy()
         self._tokens += [row[:length] for row, length in zip(inputs, window.lengths.tolist(), strict=True)]
         self._targets.append(window.targets.cpu().numpy())
 
     def compute(self) -> dict[str, float]:
-        """Returns the accuracy; NaN where a class has fewer sequences than there are folds."""
+        """Returns the accuracy; NaN where a class has fewer sequences than there are folds; nothing of other data."""
+        if not self.fits:
+            return {}
         targets = np.concatenate(self._targets) if self._targets else np.zeros(0, np.int64)
         _, counts = np.unique(targets, return_counts=True)
         if len(counts) < 2 or counts.min() < self.folds:

@@ -171,7 +171,7 @@ class Forecasts(Measure):
         assert window.context is not None
         footing = unpack_footing(window.context, self.num_targets)
         center, scale = footing.center[:, None], footing.scale[:, None]
-        truth = self.scaling.restored(window.targets[:, -self.horizon :], center, scale)
+        truth = footing.truth
         forecasts = in_units(described, footing, self.scaling)
         last = footing.last[:, None].expand_as(truth)
         for name, values in (("", forecasts["value"]), ("_last_value", last), ("_seasonal_naive", footing.seasonal)):

@@ -52,8 +52,8 @@ def test_mistakes_name_the_class(tmp_path: Path) -> None:
     write(tmp_path / "files" / "Irish.txt", "\n \n")
     with pytest.raises(UserError, match=r"the file of class 'Irish', Irish\.txt, has no line with text"):
         read_class_folders(tmp_path / "files")
-    write(tmp_path / "files" / "Irish.txt", b"Ad\xe1m\n")
-    with pytest.raises(UserError, match=r"Irish\.txt: byte 2 \(0xe1\) is not valid UTF-8"):
+    write(tmp_path / "files" / "Irish.txt", b"Adam\nAd\xe1m\n")
+    with pytest.raises(UserError, match=r"Irish\.txt line 2: byte 0xe1 is not valid UTF-8; expected UTF-8 text"):
         read_class_folders(tmp_path / "files")
     with pytest.raises(UserError, match=r"^data\.glob='/x': expected a pattern"):
         read_class_folders(tmp_path / "files", "/x")

@@ -53,7 +53,7 @@ def test_plain_conll(tmp_path: Path) -> None:
 
 
 BROKEN = [
-    ("a.conll", "a X\n\nb X\nc\nd\n\ne X\n", -1, r"a\.conll line 4: 1 columns; expected 2, as in the lines before"),
+    ("a.conll", "a X\n\nb X\nc\nd\n\ne X\n", -1, r"a\.conll line 4: 1 column; expected 2, as in the lines before"),
     ("a.conll", "a X\n\nb X\nc \x00\xff\xfe X\n\ne X\n".encode("latin-1"), -1, "line 4: byte 0xff is not valid UTF-8"),
     ("a.conllu", row("1", "a") + "\n" + row("1", "b") + "2\tc\tX\n\n" + row("1", "e"), "upos", "line 4: 3 columns; ex"),
     ("a.conllu", row("1", "a") + "\n" + row("1", "b") + row("x", "c") + "\n" + row("1", "e"), "upos", "line 4: 'x' in"),
@@ -76,8 +76,55 @@ def test_broken_line_is_told_and_other_sentences_go_on(
     assert broken.line == 3
     with pytest.raises(UserError, match=message):
         raise UserError(broken.problem)
-    with pytest.raises(UserError, match=message if isinstance(content, str) else r"byte 12 \(0xff\)"):
+    with pytest.raises(UserError, match=message):
         read_conll(path, tag_column=tags)
+
+
+COMMENTED = [
+    "# global.columns = FORM TAG\na X\nb Y\n\n# text = a sentence of words\na Y\n",
+    "# two words\n\na X\nb Y\n\n# text = a\n# and more to say\na Y\n",
+    "# id = 1\na 1 2 X\nb 3 4 Y\n\n# id = 2\na 5 6 Y\n",  # a comment with as many columns as a word has
+    "# one\na\tX\nb\tY\n\n# two\na\tY\n",
+]
+
+
+@pytest.mark.parametrize("content", COMMENTED)
+def test_comments_before_a_sentence_are_no_words(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path / "a.conll", content)
+    assert [(one.words, one.tags) for one in read_conll(path, tag_column=-1)] == [
+        (["a", "b"], ["X", "Y"]),
+        (["a"], ["Y"]),
+    ]
+    assert [one.words for one in read_conll_words(path)] == [["a", "b"], ["a"]]
+
+
+def test_number_sign_is_a_word_where_it_has_the_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.conll", "# text = a sentence\n# X\na Y\n# X\n\n# X\n\n#tag Y\n")
+    assert read_conll(path, tag_column=-1) == [
+        Sentence(2, ["#", "a", "#"], ["X", "Y", "X"]),
+        Sentence(6, ["#"], ["X"]),
+        Sentence(8, ["#tag"], ["Y"]),
+    ]
+
+
+def test_words_without_annotation_have_no_tag(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.conllu", row("1", "a", "_") + row("2", "b", "NOUN"))
+    assert read_conll(path, tag_column="upos")[0].tags == [None, "NOUN"]
+    # Here it is a value.
+    assert read_conll(path, tag_column="feats")[0].tags == ["_", "_"]
+    plain = write(tmp_path / "a.conll", "a _\nb X\n")
+    assert read_conll(plain, tag_column=-1)[0].tags == ["_", "X"]
+
+
+def test_words_are_not_their_own_tags(tmp_path: Path, conllu: Path) -> None:
+    path = write(tmp_path / "a.conll", "a\nb\n")
+    with pytest.raises(UserError, match=r"line 1: data\.word_column=0 and data\.tag_column=-1 are .* of 1 column; exp"):
+        read_conll(path, tag_column=-1)
+    assert read_conll(path)[0].words == ["a", "b"]
+    with pytest.raises(
+        UserError, match=r"line 3: data\.word_column=1 and data\.tag_column=1 are .* of 10 columns; exp"
+    ):
+        read_conll(conllu, tag_column="form")
 
 
 def test_missing_columns(tmp_path: Path, conllu: Path) -> None:

@@ -69,7 +69,7 @@ def test_missing_column_says_which_there_are(tmp_path: Path) -> None:
 BROKEN = [
     ("a.csv", "text,label\nx,good\nx,y,bad\nlast,good\n", "line 3: 3 fields; expected 2: 'text', 'label'"),
     ("a.csv", 'text,label\nx,good\n"x" y,bad\nlast,good\n', "line 3: ',' expected after '\"'"),
-    ("a.tsv", "text\tlabel\nx\tgood\nx\nlast\tgood\n", "line 3: 1 fields; expected 2"),
+    ("a.tsv", "text\tlabel\nx\tgood\nx\nlast\tgood\n", "line 3: 1 field; expected 2"),
     ("a.jsonl", '{"text":"x","label":1}\n\n{"text":\n{"text":"last","label":1}\n', "line 3: not JSON, at character 9"),
     ("a.jsonl", '{"text":"x","label":1}\n\n["x"]\n{"text":"last","label":1}\n', "line 3: expected an object"),
     ("a.jsonl", '{"text":"x","label":1}\n\n{"label":2}\n{"text":"last","label":1}\n', "line 3 has no such column"),
@@ -88,16 +88,26 @@ def test_broken_row_is_told_and_the_rest_goes_on(tmp_path: Path, name: str, cont
     assert broken.line == 3
     with pytest.raises(UserError, match=message):
         raise UserError(broken.problem)
-    # The same, where the first mistake is the last: but for bytes, whose place in the file is told then.
-    with pytest.raises(UserError, match=message if isinstance(content, str) else r"a\.csv: byte 18 \(0xff\)"):
+    # The same, where the first mistake is the last: but for bytes, whose column nobody has looked for then.
+    with pytest.raises(UserError, match=message if isinstance(content, str) else r"a\.csv line 3: byte 0xff is not"):
         list(read_table(path, columns))
 
 
-def test_quote_that_never_closes_is_told_where_it_opens(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.csv", 'text,label\nx,good\n"never closed,bad\nmore,good\n')
-    *_, last = read_table_rows(path, COLUMNS)
-    assert last.line == 3
-    assert "line 3: unexpected end of data" in str(last.problem)
+def test_quote_that_never_closes_takes_no_other_row(tmp_path: Path) -> None:
+    rows = 'x,good\n"never closed,bad\nmore,good\n\n"two\nlines",good\n"again,bad\nlast,good\n'
+    found = list(read_table_rows(write(tmp_path / "a.csv", "text,label\n" + rows), COLUMNS))
+    assert [(row.line, row.values.get("text")) for row in found] == [
+        (2, "x"),
+        (3, None),
+        (4, "more"),
+        (6, "two\nlines"),
+        (8, None),
+        (9, "last"),
+    ]
+    assert "line 8: unexpected end of data" in str(found[4].problem)
+    assert found[1].problem is not None
+    with pytest.raises(UserError, match=r"a\.csv line 3: "):
+        list(read_table(tmp_path / "a.csv", COLUMNS))
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.txt"])
@@ -110,11 +120,15 @@ def test_header_mistakes(tmp_path: Path) -> None:
     for content, message in [
         ("text,text,label\nx,y,z\n", "line 1: two columns are named 'text'"),
         ('"te"xt,label\nx,y\n', "line 1: "),
-        ("\n\n", "there are: "),
-        ("", "there are: "),
+        ("\n\n", "line 1: nothing stands there; expected the names of the columns"),
+        ("", r"a\.csv: the file is empty"),
     ]:
         with pytest.raises(UserError, match=message):
             list(read_table(write(tmp_path / "a.csv", content), COLUMNS))
+        with pytest.raises(UserError, match=message):
+            list(read_table_rows(tmp_path / "a.csv", COLUMNS))
+    with pytest.raises(UserError, match=r"a\.jsonl: the file is empty"):
+        list(read_table_rows(write(tmp_path / "a.jsonl", ""), COLUMNS))
     with pytest.raises(UserError, match="cannot be read: No such file"):
         list(read_table(tmp_path / "none.csv", COLUMNS))
     with pytest.raises(UserError, match="cannot be read: No such file"):
