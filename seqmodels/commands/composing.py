@@ -18,7 +18,7 @@ def options(group: str) -> list[str]:
 def takers(group: str) -> list[str]:
     """Lists the choices that a group comes with, such as `["model=many_to_one"]` for `readout`."""
     files = sorted(CONFIG_DIR.glob("*/*.yaml"))
-    return [f"{path.parent.name}={path.stem}" for path in files if f"/{group}@_global_" in path.read_text("utf-8")]
+    return [f"{path.parent.name}={path.stem}" for path in files if f"- /{group}@_global_" in path.read_text("utf-8")]
 
 
 def description(group: str, name: str) -> str:

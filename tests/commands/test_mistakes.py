@@ -73,7 +73,7 @@ def test_files_that_cannot_be_trained_on(fails, tmp_path, kind):
 
 MISTAKES = {
     "cell=gruu": "cell=gruu: unknown; choose one of ",
-    "experiment=tiny_shakespear": "experiment=tiny_shakespear: unknown; choose one of char_lm",
+    "experiment=tiny_shakespear": "experiment=tiny_shakespear: unknown; choose one of adding",
     "data=text_flie": "data=text_flie: unknown; choose one of",
     "model.hiden_size=3": "model.hiden_size=3: no such key; did you mean hidden_size? valid under model: cell, hidden_size",
     "+model.hiden_size=3": "model.hiden_size=3: no such key; did you mean hidden_size?",
@@ -156,7 +156,7 @@ def test_unknown_commands_and_keys(fails):
     assert "tempratur=2: no such key; did you mean temperature?" in fails("generate", "tempratur=2")
     assert "length=many: expected an integer" in fails("generate", "length=many")
     assert "split=tset: expected one of train, val, test" in fails("evaluate", "split=tset")
-    assert "valid: experiments, data, models" in fails("list", "cell")
+    assert "valid: experiments, data, models" in fails("list", "cel")
 
 
 def test_runs_that_are_none(fails, damaged, tmp_path):
