@@ -42,6 +42,8 @@ def predict(run: Run, path: str, data_overrides: dict[str, Any], batch_size: int
     config = {**run.config, "data": {**run.config["data"], **data_overrides}}
     data = build(config["data"], "data", spec=run.spec)
     requests = data.read_requests(path)
+    if not requests:
+        raise UserError(f"input={path}: there is nothing in it to predict anything for")
     task = build_task(config, load_model(run), run.spec).to(device).eval()
     rows = _rows(task, requests, run.spec, batch_size)
     for number, request in enumerate(requests):

@@ -115,6 +115,14 @@ def test_rows_come_in_order_with_problems_among_them(trained, rows, tmp_path, ca
         assert row["prediction"] == ("low" if expected[0] > expected[1] else "high")
 
 
+def test_an_empty_file_is_told_and_nothing_is_written(trained, tmp_path, capsys):
+    empty, output = tmp_path / "empty.txt", tmp_path / "out.csv"
+    empty.touch()
+    assert main(["predict", f"run={trained('many_to_one')}", f"input={empty}", f"output={output}"]) == 1
+    assert capsys.readouterr().err.strip() == f"error: input={empty}: there is nothing in it to predict anything for"
+    assert not output.exists()
+
+
 def test_each_step_has_a_row_and_its_name(trained, rows, tmp_path):
     run, output = trained("many_to_many", "model.bidirectional=true"), tmp_path / "out.csv"
     assert main(["predict", f"run={run}", f"input={rows}", f"output={output}"]) == 0

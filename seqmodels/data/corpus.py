@@ -13,6 +13,7 @@ import numpy as np
 
 from seqmodels.data.cache import cached
 from seqmodels.data.files import read_lines, read_texts
+from seqmodels.data.splits import check_fractions
 from seqmodels.data.tokenizers import Tokenizer, tokenizer_from_spec
 from seqmodels.errors import UserError
 
@@ -46,14 +47,7 @@ class CorpusConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("val_fraction", "test_fraction"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"data.{name}={getattr(self, name)}: expected 0 <= fraction < 1")
-        if self.val_fraction + self.test_fraction >= 1:
-            raise UserError(
-                f"data.val_fraction={self.val_fraction} and data.test_fraction={self.test_fraction}: "
-                "expected a sum below 1, the rest is for training"
-            )
+        check_fractions(val_fraction=self.val_fraction, test_fraction=self.test_fraction)
         if self.seed < 0:
             raise UserError(f"data.seed={self.seed}: expected an integer of at least 0")
 

@@ -20,7 +20,7 @@ def check_fractions(**fractions: float) -> None:
         if not 0 <= fraction < 1:
             raise UserError(f"data.{name}={fraction}: expected a share, 0 <= s < 1")
     if sum(fractions.values()) >= 1:
-        told = ", ".join(f"data.{name}={fraction}" for name, fraction in fractions.items())
+        told = " and ".join(f"data.{name}={fraction}" for name, fraction in fractions.items())
         raise UserError(f"{told}: leave nothing to train on; expected less than 1 in all")
 
 

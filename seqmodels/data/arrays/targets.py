@@ -22,7 +22,7 @@ def describe_targets(file: ArrayFile, numbers: Sequence[int]) -> dict[str, Any]:
         several = values.shape[1] > 1
         names = [f"target {place}" for place in range(1, values.shape[1] + 1)] if several else ["target"]
         return describe_numbers(names, values[list(numbers)])
-    classes = list(file.classes) or sorted(set(file.labels), key=_by_number)
+    classes = list(file.classes) or sorted(set(file.labels), key=by_number)
     counts = Counter(file.labels[number] for number in numbers)
     return {"kind": "classes", "classes": classes, "counts": [counts[name] for name in classes]}
 
@@ -46,6 +46,19 @@ def describe_numbers(names: Sequence[str], training: np.ndarray) -> dict[str, An
         "means": chosen.mean(0).tolist(),
         "deviations": deviations.tolist(),
     }
+
+
+def by_number(name: str) -> tuple[bool, float, str]:
+    """The key that sorts names that are numbers by these, before the others.
+
+    Example:
+        >>> sorted(["10", "9", "no"], key=by_number)
+        ['9', '10', 'no']
+    """
+    try:
+        return False, float(name), name
+    except ValueError:
+        return True, 0.0, name
 
 
 def targets_of(file: ArrayFile, targets: Mapping[str, Any]) -> list[np.ndarray]:
@@ -84,11 +97,3 @@ def _numbers_of(file: ArrayFile) -> np.ndarray:
     if file.numbers is None:
         raise UserError(f"{file.path}: its series have no targets")
     return file.numbers
-
-
-def _by_number(name: str) -> tuple[bool, float, str]:
-    """Sorts names that are numbers by these, before the others."""
-    try:
-        return False, float(name), name
-    except ValueError:
-        return True, 0.0, name

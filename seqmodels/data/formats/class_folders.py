@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from seqmodels.data.files import read_text
 from seqmodels.data.formats.lines import numbered_lines
 from seqmodels.errors import UserError
 
@@ -95,7 +94,7 @@ def _items_of_folder(folder: Path, glob: str, key: str) -> list[Item]:
     files = _matching(folder, glob, key)
     if not files:
         raise UserError(f"{key}={folder.parent}: the folder of class {folder.name!r} has no file that matches {glob}")
-    items = [Item("".join(read_text(file)).strip(), folder.name, str(file)) for file in files]
+    items = [Item("\n".join(line for _, line in numbered_lines(file)).strip(), folder.name, str(file)) for file in files]
     for item in items:
         if not item.text:
             raise UserError(f"{item.place}: there is no text in this file")

@@ -13,6 +13,8 @@ CONLLU_SUFFIXES = (".conllu", ".conllup")
 # "1-2" stands before the words of a contraction, "1.1" for a word that is not in the text.
 _NO_WORD = re.compile(r"\d+(-|\.)\d+")
 _WORD = re.compile(r"\d+")
+# What parts documents in CoNLL-2003, and in CoNLL-2012 (OntoNotes).
+_DOCUMENT = ("-DOCSTART-", "#begin document", "#end document")
 _GAP = re.compile(r"[ \t]+")
 # In plain CoNLL too comments may say something by a name, as in "# sent_id = 1".
 _COMMENT = re.compile(r"# +[^\s=]+ += ")
@@ -46,8 +48,9 @@ def read_conll(path: Path, word_column: str | int | None = None, tag_column: str
 
     A file of suffix `.conllu` is CoNLL-U (https://universaldependencies.org/format.html): ten columns with names and
     tabs between; comments, ranges of several words (`1-2`) and empty nodes (`1.1`) are left out. Any other is plain
-    CoNLL: columns with tabs or spaces between, as many in each line as in the first; lines of `-DOCSTART-` are left
-    out, and so are lines before a sentence that begin with `# ` and do not have the columns of a word.
+    CoNLL: columns with tabs or spaces between, as many in each line as in the first; lines that part
+    documents (`-DOCSTART-`, `#begin document`, `#end document`) are left out, and so are lines before a sentence that
+    begin with `# ` and do not have the columns of a word.
 
     Args:
         path: The file.
@@ -143,7 +146,7 @@ class _Reader:
 
     def add(self, number: int, line: str) -> None:
         """Takes a line; what is wrong with it is the sentence's problem, the first one counts."""
-        if (self.conllu and line.startswith("#")) or (not self.conllu and line.startswith("-DOCSTART-")):
+        if line.startswith("#" if self.conllu else _DOCUMENT):
             return
         if not self.conllu and not self.line and line.startswith("# "):
             self.waiting.append((number, line))  # a word or a comment: the columns of the words tell

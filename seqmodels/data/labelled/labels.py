@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from seqmodels.data.arrays.targets import describe_numbers
+from seqmodels.data.arrays.targets import by_number, describe_numbers
 from seqmodels.errors import UserError
 
 LabelKind = Literal["classes", "labels", "numbers"]
@@ -93,7 +93,7 @@ class Labels:
         if len(counts) < (2 if self.kind == "classes" else 1):
             told = f"has only the label {next(iter(counts))!r}" if counts else "has no label"
             raise UserError(f"data.label_column={self.name}: the training part {told}; there is nothing to learn")
-        names = sorted(set(counts) | {name for label in held_out for name in _names(label)}, key=_by_number)
+        names = sorted(set(counts) | {name for label in held_out for name in _names(label)}, key=by_number)
         return {"kind": self.kind, self.kind: names, "counts": [counts[name] for name in names]}
 
     def check(self, targets: Mapping[str, Any]) -> None:
@@ -140,11 +140,3 @@ def _names(label: Label) -> list[str]:
 def _text(value: Any) -> str:
     # As JSON has it, and not as Python.
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _by_number(name: str) -> tuple[bool, float, str]:
-    """Sorts names that are numbers by these, before the others."""
-    try:
-        return False, float(name), name
-    except ValueError:
-        return True, 0.0, name

@@ -48,6 +48,9 @@ def test_mistakes_name_the_class(tmp_path: Path) -> None:
     write(tmp_path / "folders" / "neg" / "b.txt", " \n")
     with pytest.raises(UserError, match=r"neg/b\.txt: there is no text in this file"):
         read_class_folders(tmp_path / "folders")
+    write(tmp_path / "folders" / "neg" / "b.txt", b"bad\nna\xefve")
+    with pytest.raises(UserError, match=r"neg/b\.txt line 2: byte 0xef is not valid UTF-8; expected UTF-8 text"):
+        read_class_folders(tmp_path / "folders")
     write(tmp_path / "files" / "Greek.txt", "Zorbas\n")
     write(tmp_path / "files" / "Irish.txt", "\n \n")
     with pytest.raises(UserError, match=r"the file of class 'Irish', Irish\.txt, has no line with text"):
