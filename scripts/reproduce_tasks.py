@@ -77,7 +77,7 @@ ROWS = [
     Row("parity", "test/exact_match", ">= 0.99", 120),
     Row("binary_addition", "test/exact_match", ">= 0.99", 120),
     Row("digit_captions", "test/exact_match", ">= 0.95", 300, ["test/bleu", "test/word_accuracy"]),
-    Row("moving_digits", "test/way_accuracy_from_frame_2", ">= 0.99", 300),
+    Row("moving_digits", "test/direction_accuracy_from_frame_2", ">= 0.99", 300),
     Row(
         "sunspots",
         "test/mase",

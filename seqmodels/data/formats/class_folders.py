@@ -94,7 +94,8 @@ def _items_of_folder(folder: Path, glob: str, key: str) -> list[Item]:
     files = _matching(folder, glob, key)
     if not files:
         raise UserError(f"{key}={folder.parent}: the folder of class {folder.name!r} has no file that matches {glob}")
-    items = [Item("\n".join(line for _, line in numbered_lines(file)).strip(), folder.name, str(file)) for file in files]
+    texts = ("\n".join(line for _, line in numbered_lines(file)).strip() for file in files)
+    items = [Item(text, folder.name, str(file)) for text, file in zip(texts, files, strict=True)]
     for item in items:
         if not item.text:
             raise UserError(f"{item.place}: there is no text in this file")

@@ -43,7 +43,9 @@ def test_columns_by_name_and_number(conllu: Path) -> None:
 
 
 def test_plain_conll(tmp_path: Path) -> None:
-    content = "#begin document (a); part 000\n-DOCSTART- -X- O\n# NN O\nEmma  NNP\tB-PER\r\n10\u00a0000 CD O\n\n\n \nYes UH O"
+    content = (
+        "#begin document (a); part 000\n-DOCSTART- -X- O\n# NN O\nEmma  NNP\tB-PER\r\n10\u00a0000 CD O\n\n\n \nYes UH O"
+    )
     path = write(tmp_path / "a.txt", content)
     assert read_conll(path, tag_column=-1) == [
         Sentence(3, ["#", "Emma", "10\u00a0000"], ["O", "B-PER", "O"]),
