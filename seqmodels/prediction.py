@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from seqmodels.building import build
-from seqmodels.data import Request, Window, collate
+from seqmodels.data import Form, Request, Window, collate
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task
 from seqmodels.runs import Run, load_model
@@ -61,20 +61,15 @@ def _rows(task: Task, requests: Sequence[Request], spec: dict[str, Any], batch_s
     by_length = sorted(examples, key=lambda number: len(examples[number].inputs))
     for start in range(0, len(by_length), batch_size):
         numbers = by_length[start : start + batch_size]
-        batch = collate([examples[number] for number in numbers], each_step=spec.get("shape") != "many_to_one")
+        batch = collate([examples[number] for number in numbers], form=Form.of(spec))
         with torch.no_grad():
             found |= zip(numbers, task.predict_rows(_on(batch, task.device), spec), strict=True)
     return found
 
 
 def _on(window: Window, device: torch.device) -> Window:
-    context = None if window.context is None else window.context.to(device)
-    return window._replace(
-        inputs=window.inputs.to(device),
-        targets=window.targets.to(device),
-        lengths=window.lengths.to(device),
-        context=context,
-    )
+    moved = {name: value.to(device) for name, value in window._asdict().items() if isinstance(value, torch.Tensor)}
+    return Window(**(window._asdict() | moved))
 
 
 def write_rows(rows: Iterable[Row], path: str) -> tuple[int, list[Row]]:

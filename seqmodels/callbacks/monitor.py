@@ -86,6 +86,9 @@ class Monitor(Callback):
             self.latest["train/padding_share"] = padding / (padding + tokens_seen)
         self.latest["train/gradient_norm"] = float(pl_module.gradient_norm)
         self.latest["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        forcing = pl_module.teacher_forcing
+        if forcing is not None and not forcing.always:
+            self.latest["train/teacher_forcing"] = forcing.ratio(pl_module.progress)
         self._reported_step, self._reported = trainer.global_step, (self.seconds, self.tokens)
         for logger in trainer.loggers:
             logger.log_metrics(self.latest, trainer.global_step)

@@ -24,8 +24,9 @@ class Example(NamedTuple):
             frames `(time, channels, height, width)`; int64 or float32.
         targets: Of the whole sequence `()` or `(targets,)`, of each step `(time,)` or `(time, targets)`. Classes are
             int64, with `IGNORE_INDEX` where nothing is scored; numbers and labels are float32, with NaN there.
-        context: What a sequence is conditioned on: a class `()`, a vector `(features,)` or an image `(channels, height,
-            width)`; `None` where on nothing.
+        context: What a sequence is conditioned on: a class `()`, a vector `(features,)`, an image `(channels, height,
+            width)`, or another sequence, which is a token's id at each step `(steps,)` or a vector `(steps, features)`;
+            `None` where on nothing.
     """
 
     inputs: np.ndarray
@@ -119,26 +120,43 @@ class ExampleWindows(Dataset[Window]):
     Args:
         examples: The examples.
         windowing: Gives the plan where a key leaves it open.
-        each_step: Whether every step has a target; otherwise each sequence has one.
+        form: What of them has steps.
     """
 
-    def __init__(self, examples: Examples, windowing: TBPTT, each_step: bool):
+    def __init__(self, examples: Examples, windowing: TBPTT, form: "Form"):
         self.examples = examples
         self.windowing = windowing
-        self.each_step = each_step
+        self.form = form
         self._latest: tuple[bytes, list[Example]] = (b"", [])
 
     def __getitem__(self, key: Key) -> Window:
         indices, plan = key
         if indices.tobytes() != self._latest[0]:  # the windows of one batch follow each other
             self._latest = indices.tobytes(), [self.examples[int(index)] for index in indices]
-        return collate(self._latest[1], plan, self.each_step, self.windowing)
+        return collate(self._latest[1], plan, self.form, self.windowing)
+
+
+class Form(NamedTuple):
+    """What of an example has steps, apart from its inputs.
+
+    Attributes:
+        targets: Whether every step has a target; otherwise each sequence has one.
+        context: Whether the context is a sequence, of as many steps as it likes.
+    """
+
+    targets: bool = True
+    context: bool = False
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "Form":
+        """Reads it from the spec of data."""
+        return cls(spec.get("shape") != "many_to_one", spec.get("shape") == "sequence_to_sequence")
 
 
 def collate(
     examples: Sequence[Example],
     plan: WindowPlan | None = None,
-    each_step: bool = True,
+    form: Form = Form(),  # noqa: B008 - it cannot be changed
     windowing: TBPTT = WHOLE_SEQUENCES,
 ) -> Window:
     """Makes one window of several examples.
@@ -146,7 +164,7 @@ def collate(
     Args:
         examples: What is put together; their inputs differ in time alone.
         plan: Which steps; planned by `windowing` over the longest example where left out.
-        each_step: Whether every step has a target; otherwise each sequence has one, whatever the plan.
+        form: What of them has steps; a target of the whole sequence is there whatever the plan.
         windowing: See `plan`.
 
     Returns:
@@ -162,13 +180,13 @@ def collate(
     plan = plan or windowing.plan(int(lengths.max()), 0)
     steps = plan.stop - plan.start
     inputs = _padded([example.inputs[plan.start : plan.stop] for example in examples], steps, 0)
-    if each_step:
+    if form.targets:
         begin = plan.stop - plan.num_targets
         rows = [example.targets[begin : plan.stop] for example in examples]
         targets = _padded(rows, plan.num_targets, _unscored(rows[0]))
     else:
         targets = torch.from_numpy(np.stack([example.targets for example in examples]))
-    contexts = [example.context for example in examples if example.context is not None]
+    context, context_lengths = _contexts(examples, form)
     return Window(
         inputs=inputs,
         targets=targets,
@@ -176,8 +194,19 @@ def collate(
         first=plan.first,
         handoff=plan.handoff,
         num_without_gradient=plan.num_without_gradient,
-        context=torch.from_numpy(np.stack(contexts)) if contexts else None,
+        context=context,
+        context_lengths=context_lengths,
     )
+
+
+def _contexts(examples: Sequence[Example], form: Form) -> tuple[Tensor | None, Tensor | None]:
+    contexts = [example.context for example in examples if example.context is not None]
+    if not contexts:
+        return None, None
+    if not form.context:
+        return torch.from_numpy(np.stack(contexts)), None
+    lengths = torch.tensor([len(context) for context in contexts])
+    return _padded(contexts, int(lengths.max()), 0), lengths
 
 
 def _padded(rows: Sequence[np.ndarray], steps: int, padding: float) -> Tensor:
@@ -200,7 +229,7 @@ def load_examples(
 
     Args:
         spec: What a model has to know of the data. Its "shape" says whether each sequence has one target
-            ("many_to_one") or every step has ("many_to_many", "one_to_many").
+            ("many_to_one") or every step has ("many_to_many", "one_to_many", "sequence_to_sequence").
         parts: The examples of "train", "val" and "test"; a part that has none is left out.
         batch_size: Examples in a batch.
         tbptt: Windows of training.
@@ -211,24 +240,24 @@ def load_examples(
     """
     if batch_size < 1:
         raise UserError(f"data.batch_size={batch_size}: expected an integer of at least 1")
-    each_step = spec["shape"] != "many_to_one"
+    form = Form.of(spec)
     parts = {part: examples for part, examples in parts.items() if len(examples)}
     if "train" not in parts:
         raise UserError("data: there is no example to train on")
     return Loaded(
         spec,
-        partial(_training, parts["train"], batch_size, tbptt, seed, each_step),
-        {part: partial(_evaluation, examples, batch_size, each_step) for part, examples in parts.items()},
+        partial(_training, parts["train"], batch_size, tbptt, seed, form),
+        {part: partial(_evaluation, examples, batch_size, form) for part, examples in parts.items()},
     )
 
 
-def _training(examples: Examples, batch_size: int, tbptt: TBPTT, seed: int, each_step: bool) -> Batches:
-    if not each_step and tbptt.k1 is not None:
+def _training(examples: Examples, batch_size: int, tbptt: TBPTT, seed: int, form: Form) -> Batches:
+    if not form.targets and tbptt.k1 is not None:
         raise UserError(
             f"tbptt.k1={tbptt.k1}: here each sequence has one target, at its end, and so one update; expected null "
             "(tbptt=whole); tbptt.k2 may limit how far the gradient goes back"
         )
-    windows = ExampleWindows(examples, tbptt, each_step)
+    windows = ExampleWindows(examples, tbptt, form)
     if isinstance(examples, GeneratedExamples):
         tbptt.check_against(examples.problem.max_steps)
         return Batches(windows, FreshBatches(len(examples), batch_size, tbptt, examples.problem.max_steps))
@@ -237,8 +266,8 @@ def _training(examples: Examples, batch_size: int, tbptt: TBPTT, seed: int, each
     return Batches(windows, BucketedLines(lengths, batch_size, tbptt, seed))
 
 
-def _evaluation(examples: Examples, batch_size: int, each_step: bool) -> Batches:
-    windows = ExampleWindows(examples, WHOLE_SEQUENCES, each_step)
+def _evaluation(examples: Examples, batch_size: int, form: Form) -> Batches:
+    windows = ExampleWindows(examples, WHOLE_SEQUENCES, form)
     if isinstance(examples, GeneratedExamples):
         order = FreshBatches(len(examples), batch_size, WHOLE_SEQUENCES, examples.problem.max_steps)
         return Batches(windows, order)

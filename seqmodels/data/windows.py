@@ -156,6 +156,7 @@ class Window(NamedTuple):
         handoff: Steps into this window at which the state is taken that the next window starts from, 0 to time.
         num_without_gradient: How many of the first steps only move the state on.
         context: What each row is conditioned on `(batch, ...)`; `None` where on nothing.
+        context_lengths: Where that is a sequence, the steps of each that are not padding `(batch,)`; otherwise `None`.
     """
 
     inputs: Tensor
@@ -165,6 +166,7 @@ class Window(NamedTuple):
     handoff: int
     num_without_gradient: int
     context: Tensor | None = None
+    context_lengths: Tensor | None = None
 
 
 class Tokens(Protocol):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -10,8 +9,9 @@ from torch import Tensor, nn
 
 from seqmodels.data import IncrementalDecoder, Tokenizer, tokenizer_from_spec
 from seqmodels.decoding.condition import Condition
-from seqmodels.decoding.sampling import Sampling, generate
+from seqmodels.decoding.sampling import Sampling, StepModel, generate
 from seqmodels.errors import UserError
+from seqmodels.nn import State
 
 
 class TextWriter:
@@ -35,7 +35,7 @@ class TextWriter:
         forbidden: list[int] | None = None,
         condition: Condition | None = None,
     ):
-        self.model = model
+        self.model: Any = model  # it has `remember`, `hidden` and `outputs`
         self.tokenizer = tokenizer
         self.start = start
         self.stop = stop
@@ -73,7 +73,7 @@ class TextWriter:
         for token in self.encode_prompt(prompt):  # what stands between words depends on the one before
             decoder.push(token)
         contexts = None if context is None else context[None]
-        for (token,) in self._steps(prompt, length, 1, sampling, seed, contexts):
+        for (token,) in self._steps(prompt, length, 1, sampling, seed, contexts, None):
             if token != self.stop:
                 yield decoder.push(token)
         yield decoder.flush()
@@ -86,12 +86,14 @@ class TextWriter:
         num_samples: int = 1,
         seed: int | None = None,
         contexts: Tensor | None = None,
+        context_lengths: Tensor | None = None,
     ) -> list[str]:
         """Returns several continuations of one prompt, made side by side in one batch; each ends before its stop id.
 
-        Each is conditioned on its row of `contexts` `(num_samples, ...)`.
+        Each is conditioned on its row of `contexts` `(num_samples, ...)`, of `context_lengths` where these are
+        sequences.
         """
-        steps = list(self._steps(prompt, length, num_samples, sampling, seed, contexts))
+        steps = list(self._steps(prompt, length, num_samples, sampling, seed, contexts, context_lengths))
         rows = zip(*steps, strict=True) if steps else [()] * num_samples
         begin = self.encode_prompt(prompt)
         prompt_length = len(self.tokenizer.decode(begin))
@@ -124,6 +126,18 @@ class TextWriter:
             raise UserError("prompt='': expected at least one character to start from")
         return ids
 
+    def _bound(self, contexts: Tensor | None, context_lengths: Tensor | None = None) -> StepModel:
+        """Returns the model with what its texts are conditioned on, which is read once; a row of both for each text."""
+        device = next(self.model.parameters()).device
+        with torch.no_grad():
+            memory = self.model.remember(*(None if t is None else t.to(device) for t in (contexts, context_lengths)))
+
+        def step(ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+            hidden, state = self.model.hidden(ids, state, memory=memory)
+            return self.model.outputs(hidden[:, -1:], memory=memory), state
+
+        return step
+
     def _steps(
         self,
         prompt: str | None,
@@ -132,6 +146,7 @@ class TextWriter:
         sampling: Sampling,
         seed: int | None,
         contexts: Tensor | None,
+        context_lengths: Tensor | None,
     ) -> Iterator[list[int]]:
         """Yields, step by step, the next id of each row."""
         device = next(self.model.parameters()).device
@@ -139,10 +154,10 @@ class TextWriter:
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
         allowed = replace(sampling, forbidden=[*sampling.forbidden, *self.forbidden])
-        model = self.model if contexts is None else partial(self.model, context=contexts.to(device))
         was_training = self.model.training
         self.model.eval()
         try:
+            model = self._bound(contexts, context_lengths)
             for step in generate(model, ids, length, allowed, self.stop, generator):
                 yield step.tolist()
         finally:

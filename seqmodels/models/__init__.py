@@ -1,5 +1,7 @@
 """Plain `nn.Module`s for the shapes a sequence task takes."""
 
+from seqmodels.models.encoder import Bridge, Encoder
+from seqmodels.models.encoder_decoder import EncoderDecoder
 from seqmodels.models.forecaster import Forecaster
 from seqmodels.models.frontends import (
     ClassEmbedding,
@@ -9,6 +11,7 @@ from seqmodels.models.frontends import (
     Linear,
     OneHot,
     SmallCNN,
+    SourceEmbedding,
     TorchVision,
     WordsWithCharacters,
 )
@@ -18,8 +21,11 @@ from seqmodels.models.sequence_model import SequenceModel
 
 __all__ = [
     "AttentionPooling",
+    "Bridge",
     "ClassEmbedding",
     "Embedding",
+    "Encoder",
+    "EncoderDecoder",
     "Forecaster",
     "Frontend",
     "Identity",
@@ -32,6 +38,7 @@ __all__ = [
     "Readout",
     "SequenceModel",
     "SmallCNN",
+    "SourceEmbedding",
     "TorchVision",
     "WordsWithCharacters",
 ]

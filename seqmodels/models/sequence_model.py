@@ -1,7 +1,7 @@
 """The model of sequences: front end, recurrent layers, and a head at every step or over the whole."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,7 @@ class SequenceModel(nn.Module):
         state: State | None = None,
         lengths: Tensor | None = None,
         context: Tensor | None = None,
+        context_lengths: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Reads sequences and scores them.
 
@@ -109,35 +110,44 @@ class SequenceModel(nn.Module):
             state: What an earlier call handed back; `None` starts afresh.
             lengths: Steps of each row `(batch,)`; all where left out.
             context: What each row is conditioned on `(batch, ...)`.
+            context_lengths: Steps of each context `(batch,)`, where it is a sequence.
 
         Returns:
             The head's outputs, `(batch, time, output_size)` or with a readout `(batch, output_size)`, and the state
             after each row's last step.
         """
-        hidden, state = self.hidden(inputs, state, lengths, context)
-        return self.outputs(hidden, lengths), state
+        memory = self.remember(context, context_lengths)
+        hidden, state = self.hidden(inputs, state, lengths, memory)
+        return self.outputs(hidden, lengths, memory), state
+
+    def remember(self, context: Tensor | None, lengths: Tensor | None = None) -> Any:
+        """Makes of what each row is conditioned on what all its steps share, once: here a vector `(batch, features)`.
+
+        Args:
+            context: `(batch, ...)`, or `None`.
+            lengths: Steps of each `(batch,)`, where it is a sequence.
+        """
+        return None if self.context is None or context is None else self.context(context)
 
     def hidden(
         self,
         inputs: Tensor,
         state: State | None = None,
         lengths: Tensor | None = None,
-        context: Tensor | None = None,
+        memory: Any = None,
     ) -> tuple[Tensor, State]:
         """Runs all but readout and head: `(batch, time, ...)` to `(batch, time, features)` and the new state."""
-        vector = None if self.context is None or context is None else self.context(context)
-        return self.recurrent(self.input_dropout(self.frontend(inputs)), state, lengths, context=vector)
+        return self.recurrent(self.input_dropout(self.frontend(inputs)), state, lengths, context=memory)
 
-    def outputs(self, hidden: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def outputs(self, hidden: Tensor, lengths: Tensor | None = None, memory: Any = None) -> Tensor:
         """Runs readout and head: `(batch, time, features)` to what `forward` returns."""
         if self.readout is not None:
             hidden = self.readout(hidden, lengths)
         return self.head(self.output_dropout(hidden))
 
-    def initial_state(self, batch_size: int, context: Tensor | None = None) -> State:
+    def initial_state(self, batch_size: int, memory: Any = None) -> State:
         """Returns the state that sequences start from."""
-        vector = None if self.context is None or context is None else self.context(context)
-        return self.recurrent.initial_state(batch_size, vector)
+        return self.recurrent.initial_state(batch_size, memory)
 
     def _is_backward(self, joined: str) -> Tensor:
         """Tells which features of the recurrent outputs were read from the end: each layer's second half."""

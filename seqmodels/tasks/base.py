@@ -13,6 +13,7 @@ from seqmodels.errors import UserError
 from seqmodels.nn import State, map_state
 from seqmodels.tasks.reporting import Row
 from seqmodels.tasks.schedules import Constant, Plateau, Progress, Schedule
+from seqmodels.tasks.teacher_forcing import TeacherForcing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +57,12 @@ class Task(LightningModule):
         optimizer: Makes the optimizer from parameter groups, such as `functools.partial(torch.optim.AdamW, lr=3e-3)`.
             Its weight decay is kept from biases and other vectors.
         schedule: Factor on the learning rate.
+
+    Attributes:
+        teacher_forcing: How often the truth is read while training, of a task that may read its own predictions.
     """
+
+    teacher_forcing: TeacherForcing | None = None
 
     def __init__(
         self,

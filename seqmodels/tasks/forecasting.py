@@ -44,6 +44,7 @@ class Forecasting(SequenceTask):
     """
 
     model: Forecaster
+    teacher_forcing: TeacherForcing
 
     def __init__(
         self,

@@ -8,14 +8,18 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from seqmodels.data import IGNORE_INDEX, Window
+from seqmodels.data import IGNORE_INDEX, TBPTT, Window
 from seqmodels.decoding import Sampling, TextWriter
+from seqmodels.errors import UserError
 from seqmodels.models import LanguageModel
+from seqmodels.nn import State, map_state
+from seqmodels.tasks.free_running import Feed, check_feed, run_freely
 from seqmodels.tasks.losses import CrossEntropy
 from seqmodels.tasks.measures import Measure
 from seqmodels.tasks.reporting import Row
 from seqmodels.tasks.schedules import Schedule
 from seqmodels.tasks.sequence_task import SequenceTask
+from seqmodels.tasks.teacher_forcing import ConstantForcing, TeacherForcing
 
 LONGEST_TEXT = 1000
 """Tokens of a text that is written for a context at most."""
@@ -23,6 +27,10 @@ LONGEST_TEXT = 1000
 
 class LanguageModelling(SequenceTask):
     """Cross-entropy of each next token, in nats, over windows of a stream or over padded sequences.
+
+    While training, a step reads the true token or, as often as teacher forcing leaves it to, what the model itself
+    predicted. Where it always reads the truth, a window is run in one call. Evaluation always reads the truth, but for
+    the measures that say otherwise.
 
     Args:
         model: The language model.
@@ -32,12 +40,15 @@ class LanguageModelling(SequenceTask):
         measures: See `SequenceTask`.
         activation_penalty: See `SequenceTask`.
         temporal_activation_penalty: See `SequenceTask`.
+        teacher_forcing: How often the truth is read while training; always where left out.
+        feed: What is read instead: "argmax", "sample" or "mixed", see `run_freely`.
 
     Raises:
-        ValueError: A factor is negative.
+        ValueError: A factor is negative, or the feed is unknown.
     """
 
     model: LanguageModel
+    teacher_forcing: TeacherForcing
 
     def __init__(
         self,
@@ -48,11 +59,45 @@ class LanguageModelling(SequenceTask):
         measures: Sequence[Measure] = (),
         activation_penalty: float = 0.0,
         temporal_activation_penalty: float = 0.0,
+        teacher_forcing: TeacherForcing | None = None,
+        feed: Feed = "argmax",
     ):
         super().__init__(
             model, optimizer, CrossEntropy(), schedule, measures, activation_penalty, temporal_activation_penalty
         )
         self.characters_per_token = characters_per_token or {}
+        check_feed(feed)
+        self.teacher_forcing = teacher_forcing or ConstantForcing()
+        self.feed: Feed = feed
+
+    def run(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State | None]:
+        """Runs a window as `SequenceTask` does, or step by step where not every token is the true one."""
+        forced = self.draw_forced(window) if self.training else None
+        if forced is None or bool(forced[:, 1:].all()):
+            return super().run(window, state)
+        memory = self.model.remember(window.context, window.context_lengths)
+        hidden, logits, state = run_freely(self.model, window.inputs, forced, self.feed, state, memory)
+        return hidden, logits, map_state(Tensor.detach, state)
+
+    def draw_forced(self, window: Window) -> Tensor | None:
+        """Draws where a training step reads the truth `(batch, time)`; `None` where everywhere."""
+        if self.teacher_forcing.always:
+            return None
+        batch, steps = window.inputs.shape
+        return self.teacher_forcing.draw(batch, steps, self.progress, window.inputs.device)
+
+    def check_tbptt(self, tbptt: TBPTT) -> None:
+        """Refuses windows that overlap, or of which a part is not scored, where steps read their own predictions.
+
+        Raises:
+            UserError: Where that is so.
+        """
+        super().check_tbptt(tbptt)
+        if not self.teacher_forcing.always and tbptt.k1 != tbptt.k2:
+            raise UserError(
+                f"tbptt.k1={tbptt.k1} and tbptt.k2={tbptt.k2}: with teacher_forcing that leaves steps to their own "
+                "predictions expected both alike, such as tbptt=whole"
+            )
 
     def metrics(self, loss: float, split: str) -> dict[str, float]:
         """Returns loss (nats a token), bits per token and per character, and perplexity per token."""

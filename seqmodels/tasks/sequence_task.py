@@ -68,8 +68,7 @@ class SequenceTask(Task):
             self.state = None
         elif self.state is not None:
             self.state = map_state(lambda tensor: tensor.to(self.device), self.state)
-        hidden, self.state = self.run(window, self.state)
-        outputs = self.model.outputs(hidden, self.lengths_of(window))
+        hidden, outputs, self.state = self.run(window, self.state)
         total, count = self.loss(outputs, window.targets)
         loss = mean_loss(total, count)
         self.check_finite(loss, "loss")
@@ -82,8 +81,7 @@ class SequenceTask(Task):
         """Adds one window to the sums and to the measures."""
         if window.first:
             self.evaluation_state = None
-        hidden, self.evaluation_state = self.run(window, self.evaluation_state)
-        outputs = self.model.outputs(hidden, self.lengths_of(window))
+        _, outputs, self.evaluation_state = self.run(window, self.evaluation_state)
         total, count = self.loss(outputs, window.targets)
         self.evaluation_loss.add(mean_loss(total, count), count)
         if self.measures:
@@ -93,14 +91,19 @@ class SequenceTask(Task):
 
     test_step = validation_step
 
-    def run(self, window: Window, state: State | None) -> tuple[Tensor, State | None]:
-        """Returns the outputs that are scored or read out, and the state that the next window starts from."""
+    def run(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State | None]:
+        """Returns what is scored or read out, the model's outputs there, and the state the next window starts from."""
+        memory = self.model.remember(window.context, window.context_lengths)
+        hidden, state = self._hidden(window, state, memory)
+        return hidden, self.model.outputs(hidden, self.lengths_of(window), memory), state
+
+    def _hidden(self, window: Window, state: State | None, memory: Any) -> tuple[Tensor, State | None]:
         lengths = self.lengths_of(window)
-        hidden = partial(self.model.hidden, context=window.context)
+        hidden = partial(self.model.hidden, memory=memory)
         if not window.first or window.num_without_gradient or window.handoff < window.inputs.shape[1]:
             assert self.model.recurrent.num_directions == 1, "both directions read whole sequences: see check_tbptt"
         if self.model.readout is not None:
-            start = partial(self.model.initial_state, len(window.inputs), window.context)
+            start = partial(self.model.initial_state, len(window.inputs), memory)
             return run_last_steps(hidden, window.inputs, lengths, window.num_without_gradient, start), None
         return run_window(
             hidden,
@@ -143,8 +146,8 @@ class SequenceTask(Task):
 
     def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
         """Returns what is predicted of each sequence, or of each of its steps."""
-        hidden, _ = self.run(window, None)
-        described = self.loss.describe(self.model.outputs(hidden, self.lengths_of(window)))
+        _, outputs, _ = self.run(window, None)
+        described = self.loss.describe(outputs)
         levels = getattr(self.loss, "levels", ())
         if self.model.readout is not None:
             return [[row] for row in to_rows(described, spec["targets"], levels)]

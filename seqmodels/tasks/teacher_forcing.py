@@ -23,6 +23,11 @@ class TeacherForcing(ABC):
 
     per: Per
 
+    @property
+    def always(self) -> bool:
+        """Whether the truth is read throughout training."""
+        return False
+
     @abstractmethod
     def ratio(self, progress: Progress) -> float:
         """Returns the probability of reading the truth in the next update, 0 to 1."""
@@ -69,6 +74,11 @@ class ConstantForcing(TeacherForcing):
     def __post_init__(self) -> None:
         _check_ratio("value", self.value)
         _check_choice("per", self.per, get_args(Per))
+
+    @property
+    def always(self) -> bool:
+        """Whether the truth is read throughout training."""
+        return self.value == 1
 
     def ratio(self, progress: Progress) -> float:
         """Returns the ratio."""

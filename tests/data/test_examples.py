@@ -12,6 +12,7 @@ from seqmodels.data import (
     BucketedLines,
     DataModule,
     Example,
+    Form,
     GeneratedExamples,
     Loaded,
     collate,
@@ -72,7 +73,7 @@ def test_padding_is_zero_in_inputs_and_unscored_in_targets():
 
 def test_a_target_of_the_whole_sequence_is_not_cut():
     examples = [Example(vectors(5), np.int64(2), np.int64(1)), Example(vectors(3), np.int64(0), np.int64(0))]
-    window = collate(examples, each_step=False, windowing=TBPTT(None, 2))
+    window = collate(examples, form=Form(targets=False), windowing=TBPTT(None, 2))
     assert window.targets.tolist() == [2, 0]
     assert window.context.tolist() == [1, 0]
     assert window.num_without_gradient == 3

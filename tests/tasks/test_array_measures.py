@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from seqmodels.data import Example, collate
+from seqmodels.data import Example, Form, collate
 from seqmodels.tasks import MAE, MSE, MSLE, ExactMatch, FrameAccuracy, Gaussian, Quantile, Solved
 from seqmodels.tasks.losses import in_units
 
 
 def window(*targets, each_step=True):
-    return collate(
-        [Example(np.zeros((len(t) if each_step else 2, 1)), np.array(t)) for t in targets], each_step=each_step
-    )
+    examples = [Example(np.zeros((len(t) if each_step else 2, 1)), np.array(t)) for t in targets]
+    return collate(examples, form=Form(targets=each_step))
 
 
 def test_solved_asks_for_every_step_of_a_sequence():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqmodels.data import Example, collate
+from seqmodels.data import Example, Form, collate
 from seqmodels.tasks import BagOfWords, SpanF1, default_measures
 
 SPEC = {
@@ -17,7 +17,7 @@ SPEC = {
 def measured(measure, examples):
     measure.clear()
     for start in range(0, len(examples), 16):
-        measure.update({}, collate(examples[start : start + 16], each_step=False))
+        measure.update({}, collate(examples[start : start + 16], form=Form(targets=False)))
     return measure.compute()["bag_of_words_accuracy"]
 
 
@@ -66,7 +66,7 @@ def test_the_same_part_is_computed_once(monkeypatch):
 
 
 def test_nothing_is_told_of_data_of_another_kind():
-    numbers = collate([Example(np.array([3, 4]), np.array([2.5], np.float32))], each_step=False)
+    numbers = collate([Example(np.array([3, 4]), np.array([2.5], np.float32))], form=Form(targets=False))
     for spec in ({**SPEC, "shape": "many_to_many"}, {**SPEC, "targets": {"kind": "numbers", "names": ["a"]}}, {}):
         measure = BagOfWords(spec)
         measure.update({}, numbers)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn import metrics
 
-from seqmodels.data import IGNORE_INDEX, Example, collate
+from seqmodels.data import IGNORE_INDEX, Example, Form, collate
 from seqmodels.tasks import Classification, ExactMatch, Labels, Regression, default_measures
 
 
@@ -50,7 +50,7 @@ def test_labels_are_scikit_learns():
     targets, predicted = draw.integers(0, 2, (5, 7)), draw.integers(0, 2, (5, 7))
     measure = Labels()
     rows = [Example(np.zeros(1), row.astype(np.float32)) for row in targets]
-    measure.update({"labels": torch.from_numpy(predicted).bool()}, collate(rows, each_step=False))
+    measure.update({"labels": torch.from_numpy(predicted).bool()}, collate(rows, form=Form(targets=False)))
     computed = measure.compute()
     arguments = {"y_true": targets, "y_pred": predicted, "average": "micro"}
     assert computed["f1"] == pytest.approx(metrics.f1_score(**arguments))
@@ -59,7 +59,7 @@ def test_labels_are_scikit_learns():
 
 def test_the_constant_predictor_is_that_of_the_training_part():
     measure = Regression([1.0, 2.0])
-    window = collate([Example(np.zeros(1), np.float32([3.0, np.nan]))], each_step=False)
+    window = collate([Example(np.zeros(1), np.float32([3.0, np.nan]))], form=Form(targets=False))
     measure.update({"value": torch.tensor([[2.0, 7.0]])}, window)
     assert measure.compute() == {"mse": 1.0, "mae": 1.0, "mse_constant": 4.0}
     assert "mse_constant" not in Regression().compute()

@@ -2,7 +2,7 @@
 
 from seqmodels.models.frontends.frontend import Frontend
 from seqmodels.models.frontends.images import SmallCNN, TorchVision
-from seqmodels.models.frontends.tokens import ClassEmbedding, Embedding, OneHot
+from seqmodels.models.frontends.tokens import ClassEmbedding, Embedding, OneHot, SourceEmbedding
 from seqmodels.models.frontends.vectors import Identity, Linear
 from seqmodels.models.frontends.words import WordsWithCharacters
 
@@ -14,6 +14,7 @@ __all__ = [
     "Linear",
     "OneHot",
     "SmallCNN",
+    "SourceEmbedding",
     "TorchVision",
     "WordsWithCharacters",
 ]

@@ -17,3 +17,7 @@ class Frontend(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
         """Turns `(..., *step)`, with whatever one step is made of, into `(..., features)`."""
+
+    def lengths(self, lengths: Tensor) -> Tensor:
+        """Tells how many vectors it makes of so many steps `(batch,)`; as many, unless a subclass says otherwise."""
+        return lengths

@@ -29,8 +29,28 @@ class Embedding(Frontend):
         self.table = nn.Embedding(vocab_size, size)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Looks up ids `(...)`: `(..., size)`."""
-        return self.table(inputs)
+        """Looks up ids `(...)`, or mixes by how likely each token is `(..., vocab_size)`: `(..., size)`."""
+        return inputs @ self.table.weight if inputs.is_floating_point() else self.table(inputs)
+
+
+class SourceEmbedding(Embedding):
+    """A learned vector for each token of a source, which an encoder reads.
+
+    Args:
+        source_vocab_size: Number of tokens.
+        size: Features of a vector.
+
+    Raises:
+        ValueError: A size is below 1.
+
+    Example:
+        >>> SourceEmbedding(source_vocab_size=10, size=4)(torch.zeros(2, 7, dtype=torch.long)).shape
+        torch.Size([2, 7, 4])
+    """
+
+    def __init__(self, source_vocab_size: int, size: int = 64):
+        check_sizes(source_vocab_size=source_vocab_size)
+        super().__init__(source_vocab_size, size)
 
 
 class ClassEmbedding(Frontend):
@@ -80,5 +100,9 @@ class OneHot(Frontend):
         self.features = vocab_size
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Turns ids `(...)` into vectors `(..., vocab_size)` of the default floating type."""
-        return nn.functional.one_hot(inputs, self.features).to(torch.get_default_dtype())
+        """Turns ids `(...)` into vectors `(..., vocab_size)` of the default floating type; vectors stay as they are."""
+        return (
+            inputs
+            if inputs.is_floating_point()
+            else nn.functional.one_hot(inputs, self.features).to(torch.get_default_dtype())
+        )

@@ -16,10 +16,10 @@ class Regression(Measure):
         means: Of each number over the training part; what needs them is left out where they are.
 
     Example:
-        >>> from seqmodels.data import Example, collate
+        >>> from seqmodels.data import Example, Form, collate
         >>> import numpy as np
         >>> measure = Regression([2.0])
-        >>> window = collate([Example(np.zeros(3), np.float32([3.0]))], each_step=False)
+        >>> window = collate([Example(np.zeros(3), np.float32([3.0]))], form=Form(targets=False))
         >>> measure.update({"value": torch.tensor([[2.5]])}, window)
         >>> measure.compute()
         {'mse': 0.25, 'mae': 0.5, 'mse_constant': 1.0}

@@ -22,10 +22,11 @@ class Solved(Measure):
         ValueError: Where it is not above 0.
 
     Example:
-        >>> from seqmodels.data import Example, collate
+        >>> from seqmodels.data import Example, Form, collate
         >>> import numpy as np, torch
         >>> measure = Solved(tolerance=0.3)
-        >>> window = collate([Example(np.zeros(2), np.array(0)), Example(np.zeros(2), np.array(1))], each_step=False)
+        >>> examples = [Example(np.zeros(2), np.array(0)), Example(np.zeros(2), np.array(1))]
+        >>> window = collate(examples, form=Form(targets=False))
         >>> measure.update({"probabilities": torch.tensor([[0.8, 0.2], [0.4, 0.6]])}, window)
         >>> measure.compute()
         {'solved': 0.5}
