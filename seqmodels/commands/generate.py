@@ -2,34 +2,37 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from seqmodels.commands.arguments import parse, print_help
+from seqmodels.commands.searching import read_search, refuse_drawing
+from seqmodels.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from seqmodels.decoding import BeamSearch, Constraints, Sampling, TextWriter
+
+DRAWING = ("temperature", "top_k", "top_p", "num_samples", "seed")
+"""Keys that a beam search has no use for."""
+
+TEMPERATURE = 0.8
 
 
 def main(arguments: list[str]) -> None:
     """Parses the keys and prints the text."""
     if {"-h", "--help"} & set(arguments):
-        return print_help(generate, "generate")
-    for piece in generate(**parse(generate, arguments)):
+        return print_help(Generation, "generate")
+    for piece in generate(Generation(**parse(Generation, arguments))):
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
 
 
-def generate(
-    run: str = "latest",
-    prompt: str | None = None,
-    class_: str | None = None,
-    image: str | None = None,
-    length: int = 400,
-    temperature: float = 0.8,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    num_samples: int = 1,
-    seed: int | None = None,
-    trusted: str = "",
-) -> Iterator[str]:
-    """Writes text with a trained run.
+@dataclass(frozen=True)
+class Generation:
+    """Writes text with a trained run: tokens are drawn one by one, or with `beam_size` the likeliest text is searched.
 
     Args:
         run: A run directory, a checkpoint file in one, or `latest`.
@@ -37,40 +40,130 @@ def generate(
         class_: The class to write for, where the run writes by class.
         image: The file of the image to write of, where the run writes of images.
         length: Tokens to write at most.
-        temperature: Below 1 more likely tokens, above 1 more surprising ones, 0 always the likeliest.
+        temperature: Below 1 more likely tokens, above 1 more surprising ones, 0 the likeliest; 0.8 where left out.
         top_k: Draws from the k likeliest tokens alone.
         top_p: Draws from the likeliest tokens that together hold this probability.
         num_samples: How many texts.
         seed: Repeats the same text.
+        beam_size: Searches for the likeliest text with so many hypotheses at once, instead of drawing.
+        length_penalty: Of a search: above 0 makes up for what long texts lose by their length; 1 is nearly the mean.
+        coverage_penalty: Of a search: above 0 asks attention to look at all of the source.
+        n_best: Of a search: how many texts are shown, with their scores.
+        beam_groups: Of a search: parts of the beam that look for different texts.
+        diversity: Of groups: what a token loses for each earlier group that took it in the same step.
+        min_length: Tokens to write before the text may end.
+        no_repeat_ngram: Never writes the same so many tokens twice; 0 lets it.
+        repetition_penalty: Above 1, tokens that the text has already become less likely.
+        required: Of a search: a text that must appear, or several as `[one,two]`.
         trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.
+    """
+
+    run: str = "latest"
+    prompt: str | None = None
+    class_: str | None = None
+    image: str | None = None
+    length: int = 400
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    num_samples: int = 1
+    seed: int | None = None
+    beam_size: int | None = None
+    length_penalty: float = 0.0
+    coverage_penalty: float = 0.0
+    n_best: int = 1
+    beam_groups: int = 1
+    diversity: float = 0.0
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+    repetition_penalty: float = 1.0
+    required: str = ""
+    trusted: str = ""
+
+
+def generate(chosen: Generation) -> Iterator[str]:
+    """Yields the text that the keys ask for, in pieces.
 
     Raises:
-        UserError: For a value out of range, or a prompt the vocabulary cannot spell.
+        UserError: For a value out of range, keys that do not go together, or a prompt the vocabulary cannot spell.
     """
-    from seqmodels.decoding import Sampling, read_context
-    from seqmodels.errors import UserError
+    from seqmodels.decoding import BeamSearch, read_context
     from seqmodels.runs import load_model, load_run, text_writer
     from seqmodels.trust import module_names, trusting
 
-    if num_samples < 1:
-        raise UserError(f"num_samples={num_samples}: expected at least 1")
-    if seed is not None and not 0 <= seed < 2**63:
-        raise UserError(f"seed={seed}: expected an integer from 0 to 2**63 - 1, or null")
-    if length < 1:
-        raise UserError(f"length={length}: expected at least 1")
+    decoding, constraints = _read(chosen)
+    with trusting(module_names(chosen.trusted)):
+        loaded = load_run(chosen.run)
+        writer = text_writer(load_model(loaded), loaded.spec)
+        context = read_context(writer.condition, chosen.class_, chosen.image)
+        shown = writer.default_prompt() if chosen.prompt is None else chosen.prompt
+        chosen = replace(chosen, prompt=shown)
+        if isinstance(decoding, BeamSearch):
+            yield from _search(writer, chosen, decoding, constraints, context)
+        elif chosen.num_samples == 1:
+            yield shown.lstrip("\n")
+            yield from writer.stream(shown, chosen.length, decoding, chosen.seed, context, constraints)
+        else:
+            yield from _samples(writer, chosen, decoding, constraints, context)
+
+
+def _search(
+    writer: "TextWriter", chosen: Generation, search: "BeamSearch", constraints: "Constraints", context: "Tensor | None"
+) -> Iterator[str]:
+    """Yields the texts that are found."""
+    words = [word.strip() for word in chosen.required.removeprefix("[").removesuffix("]").split(",")]
+    constraints = writer.requiring([word for word in words if word], constraints)
+    contexts = None if context is None else context[None]
+    (found,) = writer.search(chosen.prompt, chosen.length, search, contexts=contexts, constraints=constraints)
+    if not found:
+        raise UserError(f"length={chosen.length}: no text of so many tokens was found that does all that is asked")
+    begin = (chosen.prompt or "").lstrip("\n")
+    if search.n_best == 1:
+        yield begin + found[0].text
+        return
+    for number, one in enumerate(found, 1):
+        yield f"--- {number}, score {one.score:.4f} ---\n{begin}{one.text}\n"
+
+
+def _samples(
+    writer: "TextWriter", chosen: Generation, sampling: "Sampling", constraints: "Constraints", context: "Tensor | None"
+) -> Iterator[str]:
+    """Yields several texts that are drawn."""
+    count, begin = chosen.num_samples, (chosen.prompt or "").lstrip("\n")
+    contexts = None if context is None else context.expand(count, *context.shape)
+    texts = writer.write(chosen.prompt, chosen.length, sampling, count, chosen.seed, contexts, constraints=constraints)
+    for number, text in enumerate(texts, 1):
+        yield f"--- sample {number} ---\n{begin}{text}\n"
+
+
+def _read(chosen: Generation) -> "tuple[Sampling | BeamSearch, Constraints]":
+    """Makes of the keys how text is written, and what may be.
+
+    Raises:
+        UserError: For a value out of range, or keys that do not go together.
+    """
+    from seqmodels.decoding import Constraints, Sampling
+
+    if chosen.num_samples < 1:
+        raise UserError(f"num_samples={chosen.num_samples}: expected at least 1")
+    if chosen.seed is not None and not 0 <= chosen.seed < 2**63:
+        raise UserError(f"seed={chosen.seed}: expected an integer from 0 to 2**63 - 1, or null")
+    if chosen.length < 1:
+        raise UserError(f"length={chosen.length}: expected at least 1")
+    if chosen.min_length > chosen.length:
+        raise UserError(f"min_length={chosen.min_length}: expected at most length={chosen.length}")
+    search = read_search(chosen)
+    if search is not None:
+        refuse_drawing(chosen, *DRAWING)
+    elif chosen.required:
+        raise UserError(f"required={chosen.required}: only a beam search can promise a text; give beam_size too")
+    temperature = TEMPERATURE if chosen.temperature is None else chosen.temperature
     try:
-        sampling = Sampling(temperature, top_k, top_p)
+        constraints = Constraints(
+            min_length=chosen.min_length,
+            no_repeat_ngram=chosen.no_repeat_ngram,
+            repetition_penalty=chosen.repetition_penalty,
+        )
+        return search or Sampling(temperature, chosen.top_k, chosen.top_p), constraints
     except ValueError as error:
         raise UserError(str(error)) from error
-    with trusting(module_names(trusted)):
-        loaded = load_run(run)
-        writer = text_writer(load_model(loaded), loaded.spec)
-        context = read_context(writer.condition, class_, image)
-        shown = writer.default_prompt() if prompt is None else prompt
-        if num_samples == 1:
-            yield shown.lstrip("\n")
-            yield from writer.stream(shown, length, sampling, seed, context)
-            return
-        contexts = None if context is None else context.expand(num_samples, *context.shape)
-        for number, text in enumerate(writer.write(shown, length, sampling, num_samples, seed, contexts), 1):
-            yield f"--- sample {number} ---\n{shown.lstrip(chr(10))}{text}\n"

@@ -1,7 +1,26 @@
 """Making sequences with any model that can take one step."""
 
+from seqmodels.decoding.beam import BeamSearch, Hypotheses
 from seqmodels.decoding.condition import Condition, read_context
+from seqmodels.decoding.constraints import Constraints
+from seqmodels.decoding.ctc import Labelling, collapse, likeliest_path, prefix_beam_search
 from seqmodels.decoding.sampling import Sampling, generate
-from seqmodels.decoding.text import TextWriter
+from seqmodels.decoding.search import beam_search
+from seqmodels.decoding.text import FoundText, TextWriter
 
-__all__ = ["Condition", "Sampling", "TextWriter", "generate", "read_context"]
+__all__ = [
+    "BeamSearch",
+    "Condition",
+    "Constraints",
+    "FoundText",
+    "Hypotheses",
+    "Labelling",
+    "Sampling",
+    "TextWriter",
+    "beam_search",
+    "collapse",
+    "generate",
+    "likeliest_path",
+    "prefix_beam_search",
+    "read_context",
+]

@@ -43,6 +43,8 @@ class Condition:
         try:
             if context["kind"] == "classes":
                 return cls([str(name) for name in context["classes"]])
+            if context["kind"] in ("tokens", "frames"):
+                return cls()  # a sequence
             height, width = (int(side) for side in context["image_size"])
             return cls(image_channels=int(context["image_channels"]), image_size=(height, width))
         except (KeyError, TypeError, ValueError) as error:

@@ -1,20 +1,29 @@
 """Sampling: a warm start on the prompt, then one token at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from seqmodels.decoding.constraints import NOTHING, Constraints, check_logits
 from seqmodels.nn import State
 
 
 class StepModel(Protocol):
-    """What decoding asks of a model: read `(batch, time)` ids from a state, score what comes after each."""
+    """What decoding asks of a model: read `(batch, time)` ids from a state, score what comes after each, or the last.
 
-    def __call__(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Returns logits `(batch, time, vocab_size)` and the state after the last id."""
+    Tensors of the state have the batch at dimension 1.
+    """
+
+    def __call__(
+        self, ids: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State] | tuple[Tensor, State, Tensor | None]:
+        """Returns logits `(batch, time, vocab_size)` and the state after the last id.
+
+        A third value is what attention saw of the source at each step `(batch, time, source)`.
+        """
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,6 @@ class Sampling:
         top_k: Draws from the `k` most likely tokens alone.
         top_p: Draws from the smallest set of tokens whose probabilities sum to at least `p` (nucleus sampling, Holtzman
             et al. 2020, "The curious case of neural text degeneration").
-        forbidden: Ids that are never drawn.
 
     Raises:
         ValueError: Where a value is out of range.
@@ -42,7 +50,6 @@ class Sampling:
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
-    forbidden: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
@@ -54,8 +61,6 @@ class Sampling:
 
     def filter(self, logits: Tensor) -> Tensor:
         """Scales the logits `(batch, vocab_size)` and sets those that may not be drawn to minus infinity."""
-        if self.forbidden:
-            logits = logits.index_fill(-1, torch.tensor(self.forbidden, device=logits.device), -torch.inf)
         if self.temperature not in (0, 1):
             # The largest becomes zero first: a tiny temperature then overflows to minus infinity, never to NaN.
             logits = (logits - logits.amax(dim=-1, keepdim=True)) / self.temperature
@@ -88,6 +93,7 @@ def generate(
     sampling: Sampling | None = None,
     stop: int | None = None,
     generator: torch.Generator | None = None,
+    constraints: Constraints | None = None,
 ) -> Iterator[Tensor]:
     """Continues a prompt, handing out each step's ids as soon as they are drawn.
 
@@ -98,31 +104,54 @@ def generate(
         sampling: How ids are drawn; plain sampling at temperature 1 where it is left out.
         stop: An id that ends a row; the row repeats it from then on, and all stop once every row has ended.
         generator: Source of randomness on the CPU; the global one where it is left out.
+        constraints: What may be written; anything where they are left out.
 
     Yields:
         Ids `(batch,)`, one tensor a step.
 
     Raises:
-        ValueError: Where the prompt is empty or the length negative.
+        ValueError: Where the prompt is empty, the length negative, or ids are required.
+        UserError: Where logits are NaN, or nothing may come next.
 
     Example:
         >>> cycle = lambda ids, state=None: (torch.nn.functional.one_hot((ids + 1) % 4, 4).float(), ())
         >>> [ids.item() for ids in generate(cycle, torch.tensor([[1]]), 5, Sampling(temperature=0))]
         [2, 3, 0, 1, 2]
     """
-    if prompt.ndim != 2 or prompt.shape[1] == 0:
-        raise ValueError(f"prompt: expected ids (batch, time) with at least one step, got {tuple(prompt.shape)}")
+    constraints = constraints or Constraints()
+    check_prompt(prompt)
     if length < 0:
         raise ValueError(f"length={length}: expected at least 0")
+    if constraints.required:
+        raise ValueError("required: sampling cannot promise ids; expected a beam search")
     sampling = sampling or Sampling()
+    forced = constraints.forced(len(prompt), prompt.device)
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
-    logits, state = model(prompt)
+    text = prompt
+    logits, state = model(prompt)[:2]
     for step in range(length):
-        ids = sampling.draw(logits[:, -1], generator)
+        scores = constraints.penalise(logits[:, -1].float(), text)
+        scores = constraints.permit(scores, text, step, stop)
+        check_logits(scores.amax(1))
+        ids = sampling.draw(scores, generator)
+        if step < forced.shape[1]:
+            ids = torch.where(forced[:, step] == NOTHING, ids, forced[:, step])
         if stop is not None:
             ids = ids.masked_fill(ended, stop)
             ended = ended | (ids == stop)
         yield ids
         if bool(ended.all()) or step == length - 1:
             return
-        logits, state = model(ids.unsqueeze(1), state)
+        if constraints.reads_text:
+            text = torch.cat([text, ids[:, None]], 1)
+        logits, state = model(ids[:, None], state)[:2]
+
+
+def check_prompt(prompt: Tensor) -> None:
+    """Refuses a prompt that there is nothing to begin with in.
+
+    Raises:
+        ValueError: Where it is not `(batch, time)` with at least one step.
+    """
+    if prompt.ndim != 2 or prompt.shape[1] == 0:
+        raise ValueError(f"prompt: expected ids (batch, time) with at least one step, got {tuple(prompt.shape)}")

@@ -1,17 +1,39 @@
 """Text out of a language model: a prompt in, characters out as they are made."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seqmodels.data import IncrementalDecoder, Tokenizer, tokenizer_from_spec
+from seqmodels.decoding.beam import BeamSearch, Hypotheses
 from seqmodels.decoding.condition import Condition
+from seqmodels.decoding.constraints import Constraints
 from seqmodels.decoding.sampling import Sampling, StepModel, generate
+from seqmodels.decoding.search import beam_search
 from seqmodels.errors import UserError
 from seqmodels.nn import State
+
+
+@dataclass(frozen=True)
+class FoundText:
+    """A text that a beam search found.
+
+    Attributes:
+        text: The text, without the prompt.
+        score: What texts are ranked by, see `BeamSearch`.
+        log_probability: Of the text, in nats, its end counted.
+        attention: What attention saw of the source at each token, the end counted `(tokens, source)`; `None` for models
+            without.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+    attention: Tensor | None
 
 
 class TextWriter:
@@ -64,16 +86,17 @@ class TextWriter:
         sampling: Sampling,
         seed: int | None = None,
         context: Tensor | None = None,
+        constraints: Constraints | None = None,
     ) -> Iterator[str]:
         """Yields pieces of one text as they are made; a character that spans tokens comes when it is whole.
 
-        The text is conditioned on `context`, as `Condition` gives it.
+        The text is conditioned on `context`, as `Condition` gives it, and keeps to the constraints.
         """
         decoder = IncrementalDecoder(self.tokenizer)
         for token in self.encode_prompt(prompt):  # what stands between words depends on the one before
             decoder.push(token)
         contexts = None if context is None else context[None]
-        for (token,) in self._steps(prompt, length, 1, sampling, seed, contexts, None):
+        for (token,) in self._steps(prompt, length, 1, sampling, seed, contexts, None, constraints):
             if token != self.stop:
                 yield decoder.push(token)
         yield decoder.flush()
@@ -82,22 +105,57 @@ class TextWriter:
         self,
         prompt: str | None,
         length: int,
-        sampling: Sampling,
+        decoding: Sampling | BeamSearch,
         num_samples: int = 1,
         seed: int | None = None,
         contexts: Tensor | None = None,
         context_lengths: Tensor | None = None,
+        constraints: Constraints | None = None,
     ) -> list[str]:
         """Returns several continuations of one prompt, made side by side in one batch; each ends before its stop id.
 
         Each is conditioned on its row of `contexts` `(num_samples, ...)`, of `context_lengths` where these are
-        sequences.
+        sequences. They are drawn, or the best that a beam search finds.
         """
-        steps = list(self._steps(prompt, length, num_samples, sampling, seed, contexts, context_lengths))
+        if isinstance(decoding, BeamSearch):
+            found = self.search(prompt, length, decoding, num_samples, contexts, context_lengths, constraints)
+            return [texts[0].text if texts else "" for texts in found]
+        steps = list(self._steps(prompt, length, num_samples, decoding, seed, contexts, context_lengths, constraints))
         rows = zip(*steps, strict=True) if steps else [()] * num_samples
-        begin = self.encode_prompt(prompt)
-        prompt_length = len(self.tokenizer.decode(begin))
-        return [self.tokenizer.decode([*begin, *(i for i in row if i != self.stop)])[prompt_length:] for row in rows]
+        return self._texts(prompt, [[i for i in row if i != self.stop] for row in rows])
+
+    def search(
+        self,
+        prompt: str | None,
+        length: int,
+        search: BeamSearch,
+        num_texts: int = 1,
+        contexts: Tensor | None = None,
+        context_lengths: Tensor | None = None,
+        constraints: Constraints | None = None,
+    ) -> list[list[FoundText]]:
+        """Returns the best continuations of one prompt that a beam search finds, for each row of contexts.
+
+        There are `search.n_best` of each, from the best to the worst, or as many as there are. Contexts are those of
+        `write`.
+
+        Raises:
+            UserError: Where the beam is wider than the vocabulary.
+        """
+        if search.beam_size > self.tokenizer.vocab_size:
+            raise UserError(
+                f"beam_size={search.beam_size}: expected at most {self.tokenizer.vocab_size}, the size of the "
+                "vocabulary of this run"
+            )
+        ids = self._prompts(prompt, num_texts)
+        allowed = self._allowed(constraints)
+        with self._evaluating():
+            model = self._bound(contexts, context_lengths, search.beam_size)
+            found = beam_search(model, ids, length, search, self.stop, allowed, context_lengths)
+        return [
+            self._found(prompt, found, row, None if context_lengths is None else int(context_lengths[row]))
+            for row in range(num_texts)
+        ]
 
     def default_prompt(self) -> str:
         """What to begin with where nothing is given: a new sequence, or a new line, or whatever there is."""
@@ -115,28 +173,83 @@ class TextWriter:
             UserError: Where the vocabulary lacks a part of it, or it is empty and no id starts a sequence.
         """
         prompt = self.default_prompt() if prompt is None else prompt
-        unknown = self.tokenizer.unknown(prompt)
-        if unknown:
-            listed = ", ".join(repr(part) for part in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-            raise UserError(f"prompt={prompt!r}: the vocabulary of this run lacks {listed}")
-        ids = [int(i) for i in self.tokenizer.encode(prompt)]
+        ids = self._encode("prompt", prompt)
         if self.start is not None:
             ids = [self.start, *ids]
         if not ids:
             raise UserError("prompt='': expected at least one character to start from")
         return ids
 
-    def _bound(self, contexts: Tensor | None, context_lengths: Tensor | None = None) -> StepModel:
-        """Returns the model with what its texts are conditioned on, which is read once; a row of both for each text."""
-        device = next(self.model.parameters()).device
-        with torch.no_grad():
-            memory = self.model.remember(*(None if t is None else t.to(device) for t in (contexts, context_lengths)))
+    def requiring(self, texts: list[str], constraints: Constraints | None = None) -> Constraints:
+        """Returns constraints by which these texts must appear.
 
-        def step(ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        Raises:
+            UserError: Where the vocabulary lacks a part of one.
+        """
+        groups = [self._encode("required", text) for text in texts]
+        return replace(constraints or Constraints(), required=[groups] if groups else [])
+
+    def _encode(self, key: str, text: str) -> list[int]:
+        unknown = self.tokenizer.unknown(text)
+        if unknown:
+            listed = ", ".join(repr(part) for part in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
+            raise UserError(f"{key}={text!r}: the vocabulary of this run lacks {listed}")
+        return [int(i) for i in self.tokenizer.encode(text)]
+
+    def _bound(self, contexts: Tensor | None, context_lengths: Tensor | None, beam_size: int = 1) -> StepModel:
+        """Returns the model with what its texts are conditioned on, which is read once.
+
+        There is a row of both for each text; the rows of a beam are neighbours.
+        """
+        device = next(self.model.parameters()).device
+        given = [
+            None if tensor is None else tensor.to(device).repeat_interleave(beam_size, 0)
+            for tensor in (contexts, context_lengths)
+        ]
+        with torch.no_grad():
+            memory = self.model.remember(*given)
+        split = getattr(self.model, "split", None)  # of models with attention
+
+        def step(ids: Tensor, state: State | None = None) -> tuple[Tensor, State, Tensor | None]:
             hidden, state = self.model.hidden(ids, state, memory=memory)
-            return self.model.outputs(hidden[:, -1:], memory=memory), state
+            weights = None if split is None else split(hidden)[1]
+            return self.model.outputs(hidden[:, -1:], memory=memory), state, weights
 
         return step
+
+    def _prompts(self, prompt: str | None, rows: int) -> Tensor:
+        """Returns the ids of a prompt, for so many rows."""
+        return torch.tensor([self.encode_prompt(prompt)] * rows, device=next(self.model.parameters()).device)
+
+    def _texts(self, prompt: str | None, rows: list[list[int]]) -> list[str]:
+        """Returns what ids say that continue a prompt; what stands between words depends on it."""
+        begin = self.encode_prompt(prompt)
+        prompt_length = len(self.tokenizer.decode(begin))
+        return [self.tokenizer.decode([*begin, *row])[prompt_length:] for row in rows]
+
+    def _found(self, prompt: str | None, found: Hypotheses, row: int, source: int | None) -> list[FoundText]:
+        """Returns the texts of a row, whose source has so many steps."""
+        count = int(found.scores[row].isfinite().sum())
+        sizes = found.lengths[row, :count].tolist()
+        texts = self._texts(prompt, [found.ids[row, place, :size].tolist() for place, size in enumerate(sizes)])
+        seen: list[Tensor | None] = [None] * count
+        if found.attention is not None:
+            seen = [found.attention[row, place, : size + 1, :source] for place, size in enumerate(sizes)]
+        scores, totals = found.scores[row, :count].tolist(), found.log_probabilities[row, :count].tolist()
+        return [FoundText(*one) for one in zip(texts, scores, totals, seen, strict=True)]
+
+    def _allowed(self, constraints: Constraints | None) -> Constraints:
+        constraints = constraints or Constraints()
+        return replace(constraints, forbidden=[*constraints.forbidden, *self.forbidden])
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.train(was_training)
 
     def _steps(
         self,
@@ -147,18 +260,13 @@ class TextWriter:
         seed: int | None,
         contexts: Tensor | None,
         context_lengths: Tensor | None,
+        constraints: Constraints | None,
     ) -> Iterator[list[int]]:
         """Yields, step by step, the next id of each row."""
-        device = next(self.model.parameters()).device
-        ids = torch.tensor([self.encode_prompt(prompt)] * num_samples, device=device)
+        ids, allowed = self._prompts(prompt, num_samples), self._allowed(constraints)
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
-        allowed = replace(sampling, forbidden=[*sampling.forbidden, *self.forbidden])
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with self._evaluating():
             model = self._bound(contexts, context_lengths)
-            for step in generate(model, ids, length, allowed, self.stop, generator):
+            for step in generate(model, ids, length, sampling, self.stop, generator, allowed):
                 yield step.tolist()
-        finally:
-            self.model.train(was_training)

@@ -39,10 +39,6 @@ def test_top_p_keeps_the_smallest_set_that_holds_p():
     ]
 
 
-def test_forbidden_ids_are_never_drawn():
-    assert drawn(Sampling(forbidden=[1]), torch.tensor([0.0, 9.0, 0.0]))[1] == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
