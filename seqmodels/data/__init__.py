@@ -24,17 +24,25 @@ from seqmodels.data.forecasting.modules import SeriesFile, Sunspots
 from seqmodels.data.forecasting.scaling import Scaling
 from seqmodels.data.forecasting.windows import FootingTensors, unpack_footing
 from seqmodels.data.generated import Generated
+from seqmodels.data.generated_pairs import GeneratedPairs
 from seqmodels.data.generated_text import GeneratedText
 from seqmodels.data.labelled_text import LabelledText
 from seqmodels.data.loader import InOrder, Order, ResumableLoader, evaluation_loader
 from seqmodels.data.module import Batches, DataModule, Loaded, Request
+from seqmodels.data.parallel_text import ParallelText
 from seqmodels.data.piano_rolls import PianoRolls
+from seqmodels.data.speech.frames import Frames
+from seqmodels.data.speech.module import Speech
+from seqmodels.data.speech.perturbation import Perturbation
 from seqmodels.data.synthetic.algorithms import BinaryAddition, Parity
+from seqmodels.data.synthetic.dates import Dates
 from seqmodels.data.synthetic.memory import Adding, Copy, DelayedRecall, Multiplication, TemporalOrder
 from seqmodels.data.synthetic.moving_digits import MovingDigit
+from seqmodels.data.synthetic.pair_problem import PairProblem
 from seqmodels.data.synthetic.problem import GeneratedProblem
 from seqmodels.data.synthetic.reber import EmbeddedReber
 from seqmodels.data.synthetic.sentences import SentenceOrder
+from seqmodels.data.synthetic.strings import DecimalAddition, Reversal
 from seqmodels.data.synthetic.tags import BracketsDepth, PrefixParity
 from seqmodels.data.synthetic.text_problem import TextProblem
 from seqmodels.data.tagged_text import TaggedText
@@ -79,6 +87,8 @@ __all__ = [
     "ConditionedData",
     "Copy",
     "DataModule",
+    "Dates",
+    "DecimalAddition",
     "DelayedRecall",
     "DigitCaptions",
     "Digits",
@@ -89,9 +99,11 @@ __all__ = [
     "Examples",
     "FootingTensors",
     "Form",
+    "Frames",
     "FreshBatches",
     "Generated",
     "GeneratedExamples",
+    "GeneratedPairs",
     "GeneratedProblem",
     "GeneratedText",
     "ImageCaptions",
@@ -103,16 +115,21 @@ __all__ = [
     "MovingDigit",
     "Multiplication",
     "Order",
+    "PairProblem",
+    "ParallelText",
     "Parity",
+    "Perturbation",
     "PianoRolls",
     "PrefixParity",
     "Problem",
     "PythonSource",
     "Request",
     "ResumableLoader",
+    "Reversal",
     "Scaling",
     "SentenceOrder",
     "SeriesFile",
+    "Speech",
     "Steps",
     "StreamWindows",
     "Sunspots",

@@ -100,24 +100,46 @@ class LineWindows(Dataset[Window]):
 class BucketedLines:
     """Batches of lines of about the same length: all lines sorted by length, cut into batches, these then shuffled.
 
-    Lines of equal length are shuffled among each other. Both shuffles are functions of (seed, epoch). Each epoch has
-    the same number of windows.
+    Where each line has a context that is a sequence too, lines of equal length are sorted by its length. Those equal in
+    both are shuffled among each other. Both shuffles are functions of (seed, epoch). Each epoch has the same number of
+    windows.
 
     Args:
         lengths: Targets of each line `(lines,)`.
         batch_size: Lines in a batch; the last one may have fewer.
         windowing: How lines are cut into windows, counted over the longest line of a batch.
         seed: Of the shuffles; `None` goes from the shortest lines to the longest.
+        context_lengths: Steps of each line's context `(lines,)`, where that is a sequence.
+        batch_tokens: In place of `batch_size`: as many lines as have, padded to the longest line and the longest
+            context among them, no more steps of both than this; a line that has more is a batch by itself.
+
+    Example:
+        >>> order = BucketedLines(np.array([2, 3, 2]), 1, Chunks(9), None, np.array([5, 1, 2]), batch_tokens=14)
+        >>> [lines.tolist() for lines, plan in order.keys(epoch=0, start=0)]
+        [[2, 0], [1]]
     """
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, windowing: Windowing, seed: int | None = None):
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        batch_size: int,
+        windowing: Windowing,
+        seed: int | None = None,
+        context_lengths: np.ndarray | None = None,
+        batch_tokens: int | None = None,
+    ):
         self.lengths = lengths
-        self.batch_size = batch_size
+        self.context_lengths = np.zeros_like(lengths) if context_lengths is None else context_lengths
         self.windowing = windowing
         self.seed = seed
-        self.num_batches = -(-len(lengths) // batch_size)
-        last = np.minimum(np.arange(1, self.num_batches + 1) * batch_size, len(lengths)) - 1
-        self.longest = np.sort(lengths)[last]
+        # Lines that change places in an epoch have the same lengths, so that the batches' sizes are those of every one.
+        order = np.lexsort((self.context_lengths, lengths))
+        if batch_tokens is None:
+            self.bounds = np.append(np.arange(0, len(lengths), batch_size), len(lengths))
+        else:
+            self.bounds = _filled_batches(lengths[order], self.context_lengths[order], batch_tokens)
+        self.num_batches = len(self.bounds) - 1
+        self.longest = lengths[order][self.bounds[1:] - 1]
         self.num_windows = np.array([windowing.count(int(length)) for length in self.longest], np.int64)
 
     def __len__(self) -> int:
@@ -129,7 +151,7 @@ class BucketedLines:
         ends = np.cumsum(self.num_windows[batches])
         for position in range(int(np.searchsorted(ends, start, side="right")), self.num_batches):
             batch = int(batches[position])
-            lines = sorted_lines[batch * self.batch_size : (batch + 1) * self.batch_size]
+            lines = sorted_lines[self.bounds[batch] : self.bounds[batch + 1]]
             num_windows = int(self.num_windows[batch])
             skipped = max(0, start - (int(ends[position]) - num_windows))
             for index in range(skipped, num_windows):
@@ -138,7 +160,18 @@ class BucketedLines:
     def _shuffle(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the lines by length, and the order of the batches that they are cut into."""
         if self.seed is None:
-            return np.argsort(self.lengths, kind="stable"), np.arange(self.num_batches)
+            return np.lexsort((self.context_lengths, self.lengths)), np.arange(self.num_batches)
         generator = np.random.default_rng([self.seed, epoch])
-        by_length = np.lexsort((generator.random(len(self.lengths)), self.lengths))
+        by_length = np.lexsort((generator.random(len(self.lengths)), self.context_lengths, self.lengths))
         return by_length, generator.permutation(self.num_batches)
+
+
+def _filled_batches(lengths: np.ndarray, context_lengths: np.ndarray, batch_tokens: int) -> np.ndarray:
+    """Returns where batches of sorted lines begin, and the end of the last."""
+    bounds, longest_context = [0], 0
+    for place, (length, context_length) in enumerate(zip(lengths.tolist(), context_lengths.tolist(), strict=True)):
+        longest_context = max(longest_context, context_length)
+        if place > bounds[-1] and (place + 1 - bounds[-1]) * (length + longest_context) > batch_tokens:
+            bounds.append(place)
+            longest_context = context_length
+    return np.array([*bounds, len(lengths)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqmodels.data.conditioned import ConditionedConfig, ConditionedData, Text, encode_request
 from seqmodels.data.examples import PARTS
-from seqmodels.data.formats.captions import read_captions, read_image, read_images
+from seqmodels.data.formats.captions import CAPTIONS, read_captions, read_image, read_images
 from seqmodels.data.formats.lines import numbered_lines
 from seqmodels.data.module import Loaded, Request
 from seqmodels.data.synthetic.captions import HEIGHT, MAX_LENGTH, WIDTH, draw_digits
@@ -23,27 +23,33 @@ class CaptionedImages(ConditionedData):
     def read_requests(self, path: str) -> list[Request]:
         """Reads the images to write of: all of a folder by name, or those that the lines of a file begin with.
 
+        A folder's `captions.tsv` is passed over.
+
         Images are brought to the size of those that the run was trained on.
         """
         if self.config.spec is None:
             raise UserError(f"input={path}: only a trained run can write")
         place = Path(path).expanduser()
         if place.is_dir():
-            files = sorted(file for file in place.iterdir() if file.is_file() and not file.name.startswith("."))
-            images = list(enumerate(files, 1))
-        else:
-            lines = ((number, line.partition("\t")[0].strip()) for number, line in numbered_lines(place))
-            images = [(number, place.parent / name) for number, name in lines if name]
-        return [self._request(number, image, self.config.spec) for number, image in images]
+            shown = (file for file in place.iterdir() if file.is_file() and not file.name.startswith("."))
+            files = sorted(file for file in shown if file.name != CAPTIONS)
+            return [
+                _request(number, file, self.config.spec)._replace(file=file.name)
+                for number, file in enumerate(files, 1)
+            ]
+        lines = ((number, line.partition("\t")[0].strip()) for number, line in numbered_lines(place))
+        images = [(number, place.parent / name) for number, name in lines if name]
+        return [_request(number, image, self.config.spec, f"{place} line {number}: ") for number, image in images]
 
-    def _request(self, number: int, file: Path, spec: dict[str, Any]) -> Request:
-        context = spec["context"]
-        height, width = context["image_size"]
-        try:
-            image = read_image(file, context["image_channels"] == 3, (height, width))
-        except UserError as error:
-            return Request(number, None, f"line {number}: {error}")
-        return Request(number, encode_request(image, tokenizer_from_spec(spec["tokenizer"])))
+
+def _request(number: int, file: Path, spec: dict[str, Any], where: str = "") -> Request:
+    context = spec["context"]
+    height, width = context["image_size"]
+    try:
+        image = read_image(file, context["image_channels"] == 3, (height, width))
+    except UserError as error:
+        return Request(number, None, f"{where}{error}")
+    return Request(number, encode_request(image, tokenizer_from_spec(spec["tokenizer"])))
 
 
 def _image_spec(channels: int, height: int, width: int) -> dict[str, Any]:

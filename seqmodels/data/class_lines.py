@@ -8,6 +8,7 @@ import numpy as np
 from seqmodels.data.conditioned import ConditionedConfig, ConditionedData, Text, class_requests, class_spec
 from seqmodels.data.formats.class_folders import read_class_folders
 from seqmodels.data.module import Loaded, Request
+from seqmodels.data.splits import split_parts
 from seqmodels.data.tokenizers import CharTokenizer, Tokenizer
 from seqmodels.data.windows import TBPTT, WHOLE_SEQUENCES
 from seqmodels.errors import UserError
@@ -19,8 +20,8 @@ class ClassLines(ConditionedData):
     Args:
         path: The folder of these files, such as `names/Irish.txt`.
         glob: Which files.
-        val_fraction: Share of the texts, drawn with `seed`, that is for validation.
-        test_fraction: Share of the texts that is for the final test.
+        val_fraction: Share of the texts of each class, drawn with `seed`, that is for validation.
+        test_fraction: Share of the texts of each class that is for the final test.
         tokenizer: Makes tokens of text; characters where left out.
         batch_size: Texts in a batch.
         num_workers: Processes that prepare batches ahead.
@@ -59,7 +60,10 @@ class ClassLines(ConditionedData):
             if item.label not in classes:
                 raise UserError(f"{item.place}: {item.label!r} is no class of this run; there are {', '.join(classes)}")
         texts = [Text(item.text, np.array(classes.index(item.label), np.int64)) for item in items]
-        return self.listed(texts, context)
+        labels, places = [item.label for item in items], [item.place for item in items]
+        config = self.config
+        numbers = split_parts(len(items), config.val_fraction, config.test_fraction, config.seed, labels, places)
+        return self.listed(texts, context, numbers)
 
     def read_requests(self, path: str) -> list[Request]:
         """Reads the class of a text to be written from each line of a file."""

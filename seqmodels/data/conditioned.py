@@ -26,7 +26,8 @@ class Text(NamedTuple):
 
     Attributes:
         text: The text.
-        context: A class `()`, int64, or an image `(channels, height, width)`, float32.
+        context: A class `()`, int64, an image `(channels, height, width)` or frames of sound `(frames, features)`,
+            float32.
     """
 
     text: str
@@ -65,7 +66,7 @@ def encode_text(text: Text, tokenizer: Tokenizer) -> Example:
         ([3, 1, 2], [1, 2, 4])
     """
     ids = [tokenizer.special_id(BOS), *tokenizer.encode(text.text).tolist(), tokenizer.special_id(EOS)]
-    return Example(np.array(ids[:-1], np.int64), np.array(ids[1:], np.int64), text.context)
+    return Example(np.array(ids[:-1], np.int64), np.array(ids[1:], np.int64), text.context, text.text)
 
 
 def encode_request(context: np.ndarray, tokenizer: Tokenizer) -> Example:
@@ -107,7 +108,7 @@ class ConditionedConfig:
 
 
 class ConditionedData(DataModule):
-    """Texts that are conditioned on a class or an image; a subclass gives `load`.
+    """Texts that are conditioned on a class, an image or a sound; a subclass gives `load`.
 
     Args:
         config: What is made of the texts.
@@ -135,18 +136,24 @@ class ConditionedData(DataModule):
         tokenizer.add_special_tokens([BOS, EOS])
         return tokenizer
 
-    def listed(self, texts: Sequence[Text], context: dict[str, Any]) -> Loaded:
+    def listed(
+        self,
+        texts: Sequence[Text],
+        context: dict[str, Any],
+        numbers: Mapping[str, Sequence[int]] | None = None,
+    ) -> Loaded:
         """Makes data of given texts.
 
         Args:
             texts: All of them.
             context: The "context" of the spec.
+            numbers: Which texts are of "train", "val" and "test"; drawn where left out.
 
         Raises:
             UserError: Where they are too few.
         """
         config = self.config
-        numbers = split_parts(len(texts), config.val_fraction, config.test_fraction, config.seed)
+        numbers = numbers or split_parts(len(texts), config.val_fraction, config.test_fraction, config.seed)
         parts = {part: [texts[number] for number in chosen] for part, chosen in numbers.items() if chosen}
         self.training_texts = parts["train"]
         tokenizer = self._fitted(parts["train"])
@@ -192,13 +199,14 @@ class ConditionedData(DataModule):
         examples: Mapping[str, Examples],
         texts: Mapping[str, Sequence[Text]],
         context: dict[str, Any],
+        shape: str = "one_to_many",
     ) -> Loaded:
         characters = {part: sum(len(text.text) + 1 for text in texts[part]) for part in examples}
         tokens = {part: sum(len(tokenizer.encode(text.text)) + 1 for text in texts[part]) for part in examples}
         spec = {
             "kind": "text",
             "form": "lines",
-            "shape": "one_to_many",
+            "shape": shape,
             "tokenizer": tokenizer.to_spec(),
             "vocab_size": tokenizer.vocab_size,
             "unk": tokenizer.unknown_id,

@@ -9,7 +9,7 @@ from typing import Any
 from seqmodels.data.cache import cached
 from seqmodels.data.corpus import CorpusConfig
 from seqmodels.data.files import find_files
-from seqmodels.data.module import DataModule, Loaded
+from seqmodels.data.module import DataModule, Loaded, Request
 from seqmodels.data.text import TextConfig
 from seqmodels.data.tokenizers import CharTokenizer, Tokenizer
 from seqmodels.data.windows import TBPTT, WHOLE_SEQUENCES
@@ -87,3 +87,7 @@ class DocstringLines(DataModule):
         """Reads the files, and gathers the docstrings first where none is given."""
         path = str(docstring_file(self.config.cache_dir)) if self.path is None else self.path
         return self.config.load(find_files(path, self.glob))
+
+    def read_requests(self, path: str) -> list[Request]:
+        """Reads the lines of a file, to tell how likely each is."""
+        return self.config.requests(path)

@@ -27,11 +27,13 @@ class Example(NamedTuple):
         context: What a sequence is conditioned on: a class `()`, a vector `(features,)`, an image `(channels, height,
             width)`, or another sequence, which is a token's id at each step `(steps,)` or a vector `(steps, features)`;
             `None` where on nothing.
+        reference: The text of a target as people wrote it, where its tokens may not tell all of it.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     context: np.ndarray | None = None
+    reference: str | None = None
 
 
 class Examples(Protocol):
@@ -196,7 +198,13 @@ def collate(
         num_without_gradient=plan.num_without_gradient,
         context=context,
         context_lengths=context_lengths,
+        references=_references(examples),
     )
+
+
+def _references(examples: Sequence[Example]) -> tuple[str, ...] | None:
+    texts = tuple(example.reference for example in examples if example.reference is not None)
+    return texts if len(texts) == len(examples) else None
 
 
 def _contexts(examples: Sequence[Example], form: Form) -> tuple[Tensor | None, Tensor | None]:
@@ -221,7 +229,12 @@ def _unscored(targets: np.ndarray) -> float:
 
 
 def load_examples(
-    spec: dict[str, Any], parts: Mapping[str, Examples], batch_size: int, tbptt: TBPTT, seed: int
+    spec: dict[str, Any],
+    parts: Mapping[str, Examples],
+    batch_size: int,
+    tbptt: TBPTT,
+    seed: int,
+    batch_tokens: int | None = None,
 ) -> Loaded:
     """Makes parts of examples ready to be trained and measured on.
 
@@ -234,24 +247,33 @@ def load_examples(
         batch_size: Examples in a batch.
         tbptt: Windows of training.
         seed: Of the order of batches.
+        batch_tokens: In place of `batch_size`, see `BucketedLines`; not for generated examples.
 
     Raises:
         UserError: Where a setting does not fit; of training, where it is asked for.
     """
     if batch_size < 1:
         raise UserError(f"data.batch_size={batch_size}: expected an integer of at least 1")
+    if batch_tokens is not None and batch_tokens < 1:
+        raise UserError(f"data.batch_tokens={batch_tokens}: expected an integer of at least 1, or null")
     form = Form.of(spec)
+    size = _BatchSize(batch_size, batch_tokens)
     parts = {part: examples for part, examples in parts.items() if len(examples)}
-    if "train" not in parts:
-        raise UserError("data: there is no example to train on")
     return Loaded(
         spec,
-        partial(_training, parts["train"], batch_size, tbptt, seed, form),
-        {part: partial(_evaluation, examples, batch_size, form) for part, examples in parts.items()},
+        partial(_training, parts.get("train"), size, tbptt, seed, form),
+        {part: partial(_evaluation, examples, size, form) for part, examples in parts.items()},
     )
 
 
-def _training(examples: Examples, batch_size: int, tbptt: TBPTT, seed: int, form: Form) -> Batches:
+class _BatchSize(NamedTuple):
+    lines: int
+    tokens: int | None
+
+
+def _training(examples: Examples | None, size: _BatchSize, tbptt: TBPTT, seed: int, form: Form) -> Batches:
+    if examples is None:
+        raise UserError("data: there is no example to train on")
     if not form.targets and tbptt.k1 is not None:
         raise UserError(
             f"tbptt.k1={tbptt.k1}: here each sequence has one target, at its end, and so one update; expected null "
@@ -260,24 +282,26 @@ def _training(examples: Examples, batch_size: int, tbptt: TBPTT, seed: int, form
     windows = ExampleWindows(examples, tbptt, form)
     if isinstance(examples, GeneratedExamples):
         tbptt.check_against(examples.problem.max_steps)
-        return Batches(windows, FreshBatches(len(examples), batch_size, tbptt, examples.problem.max_steps))
-    lengths = _lengths(examples)
-    tbptt.check_against(int(lengths.max()))
-    return Batches(windows, BucketedLines(lengths, batch_size, tbptt, seed))
+        return Batches(windows, FreshBatches(len(examples), size.lines, tbptt, examples.problem.max_steps))
+    order = _bucketed(examples, size, tbptt, seed, form)
+    tbptt.check_against(int(order.lengths.max()))
+    return Batches(windows, order)
 
 
-def _evaluation(examples: Examples, batch_size: int, form: Form) -> Batches:
+def _evaluation(examples: Examples, size: _BatchSize, form: Form) -> Batches:
     windows = ExampleWindows(examples, WHOLE_SEQUENCES, form)
     if isinstance(examples, GeneratedExamples):
-        order = FreshBatches(len(examples), batch_size, WHOLE_SEQUENCES, examples.problem.max_steps)
+        order = FreshBatches(len(examples), size.lines, WHOLE_SEQUENCES, examples.problem.max_steps)
         return Batches(windows, order)
-    return Batches(windows, BucketedLines(_lengths(examples), batch_size, WHOLE_SEQUENCES))
+    return Batches(windows, _bucketed(examples, size, WHOLE_SEQUENCES, None, form))
 
 
-def _lengths(examples: Examples) -> np.ndarray:
-    known = getattr(examples, "lengths", None)  # of examples that are cut when they are asked for, of equal length
-    return (
-        known
-        if known is not None
-        else np.array([len(examples[index].inputs) for index in range(len(examples))], np.int64)
-    )
+def _bucketed(examples: Examples, size: _BatchSize, tbptt: TBPTT, seed: int | None, form: Form) -> BucketedLines:
+    # Known of examples that are cut, or taken out of one array, when they are asked for.
+    lengths, context_lengths = (getattr(examples, name, None) for name in ("lengths", "context_lengths"))
+    if lengths is None:
+        lengths = np.array([len(examples[index].inputs) for index in range(len(examples))], np.int64)
+    if form.context and context_lengths is None:
+        contexts = (examples[index].context for index in range(len(examples)))
+        context_lengths = np.array([0 if context is None else len(context) for context in contexts], np.int64)
+    return BucketedLines(lengths, size.lines, tbptt, seed, context_lengths, size.tokens)

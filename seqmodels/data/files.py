@@ -11,13 +11,16 @@ from seqmodels.errors import UserError
 CHUNK_BYTES = 1 << 20
 
 
-def find_files(path: str | list[str], glob: str = "**/*.txt", key: str = "data.path") -> list[Path]:
+def find_files(
+    path: str | list[str], glob: str = "**/*.txt", key: str = "data.path", glob_key: str | None = "data.glob"
+) -> list[Path]:
     """Returns the files that are meant.
 
     Args:
         path: A file, a folder, or a list of them.
         glob: Which files of a folder; they are sorted by name.
         key: The key that named them, for messages.
+        glob_key: The key that takes another pattern; `None` where there is none.
 
     Returns:
         Files with something in them, by their full path.
@@ -28,10 +31,10 @@ def find_files(path: str | list[str], glob: str = "**/*.txt", key: str = "data.p
     paths = [path] if isinstance(path, str) else path
     if not paths or not all(paths):
         raise UserError(f"{key}={path!r}: expected a text file, a list of text files, or a folder")
-    return [file for one in paths for file in _files_of(Path(one).expanduser(), glob, key)]
+    return [file for one in paths for file in _files_of(Path(one).expanduser(), glob, key, glob_key)]
 
 
-def _files_of(path: Path, glob: str, key: str) -> list[Path]:
+def _files_of(path: Path, glob: str, key: str, glob_key: str | None) -> list[Path]:
     try:
         if not path.is_dir():
             if path.stat().st_size == 0:
@@ -50,7 +53,8 @@ def _files_of(path: Path, glob: str, key: str) -> list[Path]:
         raise UserError(f"data.glob={glob!r}: expected a pattern such as **/*.txt") from error
     if not files:
         found = f"only empty files match {glob}" if matches else f"no file matches {glob}"
-        raise UserError(f"{key}={path}: {found} in this folder; data.glob= takes another pattern")
+        advice = f"{glob_key}= takes another pattern" if glob_key else "expected a file, or a folder with such"
+        raise UserError(f"{key}={path}: {found} in this folder; {advice}")
     return files
 
 

@@ -113,7 +113,7 @@ class LabelledText(DataModule):
         folder = spec.get("folder", "files")
         for row in read_texts_to_label(path, self.source.text_column, self.source.glob, folder):
             example = None if row.problem else Example(encoded(row.text, tokenizer), target)
-            requests.append(Request(row.line, example, row.problem))
+            requests.append(Request(row.line, example, row.problem, file=row.file))
         return requests
 
     def _fit(self, rows: list[LabelledRow], held_out: list[LabelledRow]) -> dict[str, Any]:

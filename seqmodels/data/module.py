@@ -52,12 +52,14 @@ class Request(NamedTuple):
         problem: Why it could not be read, in one line; `None` where it could.
         items: What its steps are called, such as the words of a sentence, or several names by column; `None` where
             they have no names.
+        file: Its file, relative to the folder that was asked for; `None` where all are of one file.
     """
 
     line: int
     example: "Example | None"
     problem: str | None = None
     items: Sequence[str | dict[str, str]] | None = None
+    file: str | None = None
 
 
 class DataModule(LightningDataModule, ABC):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqmodels.data.examples import PARTS, Example, Examples, load_examples
-from seqmodels.data.formats.piano_rolls import ALL, LOWEST_KEY, NUM_KEYS, read_piano_rolls
+from seqmodels.data.formats.piano_rolls import ALL, LOWEST_KEY, NUM_KEYS, Piece, read_piano_rolls, read_pieces
 from seqmodels.data.module import DataModule, Loaded, Request
 from seqmodels.data.splits import check_fractions, split_parts
 from seqmodels.data.windows import TBPTT, WHOLE_SEQUENCES
@@ -61,7 +61,7 @@ class PianoRolls(DataModule):
         # A step alone has no next one.
         read = read_piano_rolls(self.path, self.steps_per_beat).items()
         pieces = {part: [roll for roll in rolls if len(roll) > 1] for part, rolls in read}
-        num_keys = self._check_keys(self.path, [roll for rolls in pieces.values() for roll in rolls])
+        num_keys = self._check_keys(f"data.path={self.path}", [roll for rolls in pieces.values() for roll in rolls])
         if ALL in pieces:
             parts = split_parts(len(pieces[ALL]), *self.fractions, self.seed)
             pieces = {part: [pieces[ALL][number] for number in numbers] for part, numbers in parts.items()}
@@ -76,20 +76,27 @@ class PianoRolls(DataModule):
 
     def read_requests(self, path: str) -> list[Request]:
         """Reads pieces; the keys after each of their steps are to be predicted."""
-        pieces = [roll for rolls in read_piano_rolls(path, self.steps_per_beat).values() for roll in rolls]
-        self._check_keys(path, pieces)
-        nothing = np.full_like(pieces[0][:1], 0)
-        rolls = [np.concatenate([roll, nothing]) for roll in pieces]
-        return [Request(number, _example(roll)) for number, roll in enumerate(rolls, 1)]
+        pieces = read_pieces(path, self.steps_per_beat)
+        return [self._request(number, piece, path) for number, piece in enumerate(pieces, 1)]
 
-    def _check_keys(self, path: str, rolls: Sequence[np.ndarray]) -> int:
+    def _request(self, number: int, piece: Piece, path: str) -> Request:
+        if piece.roll is None:
+            return Request(number, None, piece.problem, file=piece.file)
+        try:
+            self._check_keys(f"input={path}: {piece.file or f'piece {number}'}", [piece.roll])
+        except UserError as error:
+            return Request(number, None, str(error), file=piece.file)
+        nothing = np.zeros_like(piece.roll[:1])  # what comes after the last step
+        return Request(number, _example(np.concatenate([piece.roll, nothing])), file=piece.file)
+
+    def _check_keys(self, place: str, rolls: Sequence[np.ndarray]) -> int:
         """Returns the number of keys."""
         if not rolls:
-            raise UserError(f"data.path={path}: no piece is longer than one step")
+            raise UserError(f"{place}: no piece is longer than one step")
         num_keys = int(rolls[0].shape[1])
         if self.known is not None and num_keys != self.known["inputs"]["num_features"]:
             known = self.known["inputs"]["num_features"]
-            raise UserError(f"data.path={path}: has {num_keys} keys, and the run was trained on {known}")
+            raise UserError(f"{place}: has {num_keys} keys, and the run was trained on {known}")
         return num_keys
 
 

@@ -1,6 +1,6 @@
 """Sharing out examples between training, validation and test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -75,6 +75,35 @@ def split_parts(
             order = order[size:]
         parts["train"] += order
     return {part: sorted(numbers) for part, numbers in parts.items()}
+
+
+def with_all_classes_in_training(parts: Mapping[str, Sequence[int]], classes: Sequence[int]) -> dict[str, list[int]]:
+    """Moves the examples of classes that training would never show into the training part.
+
+    Args:
+        parts: The numbers of the examples of "train", "val" and "test".
+        classes: The class of each example.
+
+    Returns:
+        The same of all parts, in order.
+
+    Raises:
+        UserError: Where that leaves nothing of a part.
+
+    Example:
+        >>> with_all_classes_in_training({"train": [0, 3], "val": [1, 2], "test": []}, [7, 7, 8, 7])
+        {'train': [0, 2, 3], 'val': [1], 'test': []}
+    """
+    shown = {classes[number] for number in parts["train"]}
+    kept = {part: [number for number in numbers if classes[number] in shown] for part, numbers in parts.items()}
+    for part, numbers in parts.items():
+        if numbers and not kept[part]:
+            raise UserError(
+                f"data.{part}_fraction: leaves only examples of classes that training has none of; expected a larger "
+                "share, more examples of each class, or 0"
+            )
+    moved = [number for numbers in parts.values() for number in numbers if classes[number] not in shown]
+    return {**kept, "train": sorted([*kept["train"], *moved])}
 
 
 def _too_few(name: str | None, count: int, val_fraction: float, test_fraction: float) -> str:

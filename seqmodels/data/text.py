@@ -6,12 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqmodels.data.batches import EVALUATION, BucketedLines, LineWindows, evaluation_stream, training_stream
 from seqmodels.data.corpus import BOS, EOS, CorpusConfig, Part, load_corpus
 from seqmodels.data.download import download
+from seqmodels.data.examples import Example
 from seqmodels.data.files import find_files
+from seqmodels.data.formats.lines import lenient_lines, undecodable
 from seqmodels.data.loader import InOrder
-from seqmodels.data.module import Batches, DataModule, Loaded
+from seqmodels.data.module import Batches, DataModule, Loaded, Request
 from seqmodels.data.python_modules import python_files
 from seqmodels.data.tokenizers import CharTokenizer, Tokenizer, tokenizer_from_spec
 from seqmodels.data.windows import DEFAULT_TBPTT, TBPTT, WHOLE_SEQUENCES
@@ -69,6 +73,25 @@ class TextConfig:
         }
         evaluation: dict[str, Callable[[], Batches]] = {split: partial(measure, part) for split, part in parts.items()}
         return Loaded(spec, partial(train, parts["train"]), evaluation)
+
+    def requests(self, path: str) -> list[Request]:
+        """Reads the lines of a file, each to be told how likely it is; empty ones are left out.
+
+        Raises:
+            UserError: Where the file cannot be read.
+        """
+        if self.spec is None:
+            raise UserError(f"input={path}: only a trained run can predict")
+        tokenizer = self._tokenizer()
+        bos, eos = tokenizer.special_id(BOS), tokenizer.special_id(EOS)
+        requests = []
+        for number, line in lenient_lines(Path(path).expanduser()):
+            if problem := undecodable(line):
+                requests.append(Request(number, None, f"{path} line {number}: {problem}"))
+            elif text := line.strip():
+                ids = np.array([bos, *tokenizer.encode(text).tolist(), eos], np.int64)
+                requests.append(Request(number, Example(ids[:-1], ids[1:])))
+        return requests
 
     def _tokenizer(self) -> Tokenizer:
         if self.spec is None:
@@ -247,3 +270,7 @@ class TextLines(DataModule):
     def load(self) -> Loaded:
         """Reads the files."""
         return self.config.load(find_files(self.path, self.glob))
+
+    def read_requests(self, path: str) -> list[Request]:
+        """Reads the lines of a file, to tell how likely each is."""
+        return self.config.requests(path)

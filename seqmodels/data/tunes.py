@@ -11,6 +11,7 @@ from seqmodels.data.examples import PARTS
 from seqmodels.data.files import find_files, read_text
 from seqmodels.data.formats.abc import Tune, split_tunes
 from seqmodels.data.module import Loaded, Request
+from seqmodels.data.splits import split_parts, with_all_classes_in_training
 from seqmodels.data.synthetic.tunes import MAX_LENGTH, RHYTHMS, compose_tune
 from seqmodels.data.tokenizers import CharTokenizer, Tokenizer
 from seqmodels.data.windows import TBPTT, WHOLE_SEQUENCES
@@ -33,8 +34,9 @@ class Tunes(ConditionedData):
         class_field: The field that tells a tune's class; where left out `R`, or `M` in files where no tune has that.
         num_tunes: How many are generated: of them what is not for validation or test is the length of an epoch, which
             draws others each time.
-        val_fraction: Share of the tunes, drawn with `seed`, that is for validation.
-        test_fraction: Share of the tunes that is for the final test.
+        val_fraction: Share of the tunes, drawn with `seed`, that is for validation. A class that training would never
+            show, such as a rhythm of one tune, is in no part but that of training.
+        test_fraction: Share of the tunes that is for the final test, likewise.
         tokenizer: Makes tokens of text; characters where left out.
         batch_size: Tunes in a batch.
         num_workers: Processes that prepare batches ahead.
@@ -74,10 +76,13 @@ class Tunes(ConditionedData):
         if self.path is None:
             write = dict.fromkeys(PARTS, write_tune)
             return self.generated(write, self.num_tunes, MAX_LENGTH, class_spec(RHYTHMS, field="R"))
-        tunes = [tune for file in find_files(self.path, "**/*.abc") for tune in _read(file)]
+        files = find_files(self.path, "**/*.abc", glob_key=None)
+        tunes = [tune for file in files for tune in _read(file)]
         context = (self.config.spec or {}).get("context") or self._context([tune for _, tune in tunes])
         texts = [Text(text_of(tune), _class_of(file, tune, context)) for file, tune in tunes]
-        return self.listed(texts, context)
+        config, classes = self.config, [int(text.context) for text in texts]
+        drawn = split_parts(len(texts), config.val_fraction, config.test_fraction, config.seed)
+        return self.listed(texts, context, with_all_classes_in_training(drawn, classes))
 
     def read_requests(self, path: str) -> list[Request]:
         """Reads the class of a tune to be written from each line of a file."""

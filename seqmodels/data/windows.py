@@ -157,6 +157,7 @@ class Window(NamedTuple):
         num_without_gradient: How many of the first steps only move the state on.
         context: What each row is conditioned on `(batch, ...)`; `None` where on nothing.
         context_lengths: Where that is a sequence, the steps of each that are not padding `(batch,)`; otherwise `None`.
+        references: The text of each row's target as people wrote it; `None` where tokens are all there is.
     """
 
     inputs: Tensor
@@ -167,6 +168,7 @@ class Window(NamedTuple):
     num_without_gradient: int
     context: Tensor | None = None
     context_lengths: Tensor | None = None
+    references: tuple[str, ...] | None = None
 
 
 class Tokens(Protocol):

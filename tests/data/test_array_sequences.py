@@ -347,3 +347,18 @@ def test_parts_share_no_example_and_have_every_class():
     assert len(parts["test"]) == 10 + 1 + 2
     assert parts == split_parts(63, 0.1, 0.2, seed=4, classes=classes)
     assert parts != split_parts(63, 0.1, 0.2, seed=5, classes=classes)
+
+
+def test_series_of_one_class_are_refused_whatever_the_header_says(tmp_path):
+    path = tmp_path / "one.ts"
+    path.write_text("@univariate true\n@classLabel true a b c\n@data\n" + "1,2,3:b\n" * 9)
+    with pytest.raises(UserError, match=r"one\.ts: all its series are of class 'b'; expected two classes at least"):
+        set_up(ArraySequences(str(path)))
+
+
+def test_files_to_predict_from_are_told_by_the_key_that_named_them(tmp_path, ts):
+    known = ArraySequences(ts, spec=set_up(ArraySequences(ts)).spec)
+    (tmp_path / "empty.ts").touch()
+    for name in ("none.ts", "empty.ts", ""):
+        with pytest.raises(UserError, match=f"^input={re.escape(str(tmp_path / name))}: "):
+            known.read_requests(str(tmp_path / name))

@@ -106,3 +106,12 @@ def test_generated_captions_tell_what_the_image_shows():
     again = draw_digits(np.random.default_rng([1, 199]), "test")
     assert np.array_equal(again[0], image)
     assert again[1] == caption
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_sixteen_bits_of_grey_are_shades(tmp_path, colour):
+    deep = np.array([[0, 1000], [30000, 65535]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    image = read_image(tmp_path / "deep.png", colour)
+    assert image.shape == (3 if colour else 1, 2, 2)
+    np.testing.assert_allclose(image, np.broadcast_to(deep / 65535, image.shape), atol=1e-6)

@@ -191,8 +191,9 @@ def test_images_are_brought_to_the_size_of_those_that_a_run_was_trained_on(tmp_p
     assert ready(ImageCaptions(others, image_size=[4, 6], spec=spec)).spec["context"] == spec["context"]
     (tmp_path / "others" / "3.png").write_text("no image")
     read = ImageCaptions(others, spec=spec).read_requests(others)
-    assert [request.line for request in read] == list(range(1, 14))  # captions.tsv is no image either
-    assert [request.line for request in read if request.problem] == [6, 13]  # by name: 0, 1, 10, 11, 2, 3
+    assert [request.line for request in read] == list(range(1, 13))  # captions.tsv is passed over
+    assert [request.file for request in read if request.problem] == ["3.png"]
+    assert [request.line for request in read if request.problem] == [6]  # by name: 0, 1, 10, 11, 2, 3
     assert read[0].example.context.shape == (1, 4, 6)
     listed = tmp_path / "others" / "list.txt"
     listed.write_text("2.png\n\nmissing.png\twords\n")
@@ -207,3 +208,49 @@ def test_generated_captions_are_words(tmp_path):
     assert module.spec["context"] == {"kind": "images", "image_channels": 1, "image_size": [12, 44]}
     assert module.spec["vocab_size"] == 1 + 10 + 2
     assert {window.context.shape[1:] for window in module.train_dataloader()} == {(1, 12, 44)}
+
+
+# Which part a text is in
+
+
+def test_each_part_has_its_share_of_every_class_of_lines(tmp_path):
+    for name, count in (("a", 30), ("b", 3)):
+        (tmp_path / f"{name}.txt").write_text("\n".join(f"{name}{number}" for number in range(count)))
+    module = ready(ClassLines(str(tmp_path), val_fraction=0.1, test_fraction=0.1))
+    for split, expected in (("train", 25), ("val", 4), ("test", 4)):
+        written = [text for text, _ in texts_of(module, split)]
+        assert len(written) == expected
+        assert sum("b" in text for text in written) == 1
+
+
+def test_a_class_of_one_line_is_told_with_its_line(tmp_path):
+    (tmp_path / "a.txt").write_text("one\ntwo\nthree\nfour\n" * 5)
+    (tmp_path / "b.txt").write_text("\nalone\n")
+    for seed in range(4):
+        said = error_of(lambda seed=seed: ready(ClassLines(str(tmp_path), seed=seed)))
+        assert said.startswith(f"{tmp_path / 'b.txt'} line 2: class 'b' has 1 example; expected at least 3")
+
+
+def test_a_rhythm_of_one_tune_is_trained_on_and_never_measured(tmp_path):
+    path = write_abc(tmp_path / "mine.abc", ["reel"] * 12 + ["polka", "march"], ["C"] * 14)
+    for seed in range(8):
+        module = ready(Tunes(path, val_fraction=0.3, test_fraction=0.3, seed=seed))
+        classes = module.spec["context"]["classes"]
+        shown = {classes[int(context)] for _, context in texts_of(module, "train")}
+        assert shown == {"march", "polka", "reel"}
+        for split in ("val", "test"):
+            assert {classes[int(context)] for _, context in texts_of(module, split)} == {"reel"}
+
+
+def test_a_part_of_rare_classes_alone_is_told(tmp_path):
+    path = write_abc(tmp_path / "mine.abc", ["reel", "jig", "polka", "march"], ["C"] * 4)
+    assert "data.val_fraction: leaves only examples of classes that training has none of" in error_of(
+        lambda: ready(Tunes(path, val_fraction=0.3, test_fraction=0.0))
+    )
+
+
+def test_a_folder_without_tunes_is_told_without_advice_that_does_not_help(tmp_path):
+    said = error_of(lambda: ready(Tunes(str(tmp_path))))
+    assert said == (
+        f"data.path={tmp_path}: no file matches **/*.abc in this folder; expected a file, or a folder with such"
+    )

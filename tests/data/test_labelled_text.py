@@ -139,6 +139,8 @@ def test_folders_are_predicted_as_they_are_trained_on(tmp_path: Path) -> None:
         for name, found in requests.items()
     }
     assert lengths == {"folders": [(1, 1), (2, 3), (3, None)], "files": [(1, 1), (2, 1), (3, 1)]}
+    expected = {"folders": ["a.txt", "b/1.txt", "b/deeper/2.txt"], "files": ["a.txt", "b/1.txt", "b/1.txt"]}
+    assert {name: [one.file for one in found] for name, found in requests.items()} == expected
     assert requests["folders"][2].problem == f"{new / 'b' / 'deeper' / '2.txt'}: there is no text in this file"
     with pytest.raises(UserError, match=r"^input=.*\.cache: no file in this folder matches \*\.md"):
         LabelledText("gone", glob="*.md", spec=spec).read_requests(str(new / ".cache"))

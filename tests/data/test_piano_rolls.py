@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from seqmodels.data.formats.piano_rolls import ALL, read_piano_rolls
+from seqmodels.data.formats.piano_rolls import ALL, read_piano_rolls, read_pieces
 from seqmodels.errors import UserError
 
 
@@ -69,7 +69,7 @@ def test_mat_files_are_checked(tmp_path):
     assert "12 and 88 keys" in error_of(path)
     path.write_bytes(b"no MATLAB file at all" * 20)
     assert "no MATLAB file" in error_of(path)
-    assert "cannot be read" in error_of(tmp_path / "missing.mat")
+    assert "there is no such file" in error_of(tmp_path / "missing.mat")
 
 
 def test_npz_files_name_their_parts_or_none(tmp_path):
@@ -81,8 +81,10 @@ def test_npz_files_name_their_parts_or_none(tmp_path):
         "train": [3, 2],
         "val": [4],
     }
-    np.savez(path, bach=roll(2), train_1=roll(3))
+    np.savez(path, bach=roll(2), trains_1=roll(3))
     assert [len(piece) for piece in read_piano_rolls(str(path))[ALL]] == [2, 3]
+    np.savez(path, bach=roll(2), train_1=roll(3))
+    assert "bach names no part, and train_1 does" in error_of(path)
 
 
 def test_npz_files_are_checked(tmp_path):
@@ -120,6 +122,9 @@ def test_midi_folders_give_parts_by_their_folders(tmp_path):
         "val": 1,
     }
     write_midi(tmp_path / "music" / "other.mid", [(60, 0, 24)])
+    assert "other.mid names no part, and test/d.mid does" in error_of(tmp_path / "music")
+    for part in ("train", "valid", "test"):
+        (tmp_path / "music" / part).rename(tmp_path / "music" / f"of_{part}")
     assert len(read_piano_rolls(str(tmp_path / "music"))[ALL]) == 5
 
 
@@ -142,3 +147,24 @@ def test_midi_without_notes_for_a_piano_is_told(tmp_path):
     assert "no .mid" in error_of(tmp_path / "empty")
     (tmp_path / "tune.wav").touch()
     assert "expected a .mat, .npz or .mid" in error_of(tmp_path / "tune.wav")
+
+
+def test_a_file_that_is_not_there_is_told_as_such(tmp_path):
+    assert "there is no such file or folder" in error_of(tmp_path / "nope.mid")
+
+
+def test_a_broken_piece_is_the_problem_of_that_piece(tmp_path):
+    for name in ("b.mid", "sub/c.mid"):
+        write_midi(tmp_path / "music" / name, [(60, 0, 96)])
+    (tmp_path / "music" / "a.mid").write_bytes(b"no MIDI at all")
+    pieces = read_pieces(str(tmp_path / "music"))
+    assert [piece.file for piece in pieces] == ["a.mid", "b.mid", "sub/c.mid"]
+    assert [piece.roll is None for piece in pieces] == [True, False, False]
+    assert pieces[0].problem.startswith(f"input={tmp_path / 'music' / 'a.mid'}: is no MIDI file")
+
+    path = tmp_path / "music.npz"
+    np.savez(path, one=roll(3), piece=roll(3) + 1, train_3=roll(4))
+    pieces = read_pieces(str(path))
+    assert [None if piece.roll is None else len(piece.roll) for piece in pieces] == [3, None, 4]
+    assert pieces[1].problem.startswith(f"input={path}: piece: ")
+    assert "expected 0 or 1" in pieces[1].problem

@@ -288,3 +288,12 @@ def test_lenient_reading_goes_on_with_the_other_series(table):
     lines = sorted(line for line, _ in read.problems)
     assert lines == [5, 8]
     assert all("line" in problem for _, problem in read.problems)
+
+
+def test_a_file_to_predict_from_is_told_by_the_key_that_named_it(tmp_path):
+    (tmp_path / "empty.csv").write_text("day,girls\n")
+    for name in ("none.csv", "empty.csv", "none.xyz", ""):
+        for lenient, key in ((True, "input"), (False, "data.path")):
+            with pytest.raises(UserError) as caught:
+                read_series(str(tmp_path / name), SeriesColumns(), "error", None, lenient)
+            assert str(caught.value).startswith(f"{key}={tmp_path / name}")

@@ -7,6 +7,7 @@ import numpy as np
 
 from seqmodels.data.arrays.files import ArrayNames, Item, array_items, class_name, named_array, read_array_items
 from seqmodels.data.arrays.requests import model_inputs
+from seqmodels.data.arrays.targets import by_number
 from seqmodels.data.examples import Example, load_examples
 from seqmodels.data.files import find_files
 from seqmodels.data.formats.arrays import read_npz
@@ -85,7 +86,7 @@ class Clips(DataModule):
         if self.run_spec is None:
             raise UserError("data: predictions need the spec of a run")
         requests = []
-        for item in read_array_items(find_files(path)[0], self.arrays):
+        for item in read_array_items(find_files(path, key="input")[0], self.arrays):
             try:
                 frames = _scaled(item, self.run_spec)
                 requests.append(Request(item.line, Example(frames, np.zeros(len(frames), np.int64))))
@@ -122,7 +123,7 @@ def _fitted(clips: Sequence[Item], labels: Sequence[Sequence[str]]) -> dict[str,
     total = sum(_values(clip).size for clip in clips)
     center = sum(float(_values(clip).sum(dtype=np.float64)) for clip in clips) / total
     squares = sum(float(np.square(_values(clip) - center, dtype=np.float64).sum()) for clip in clips)
-    classes = sorted({label for row in labels for label in row}, key=lambda name: (len(name), name))
+    classes = sorted({label for row in labels for label in row}, key=by_number)
     return {
         "kind": "sequences",
         "shape": "many_to_many",

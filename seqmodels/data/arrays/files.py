@@ -112,7 +112,7 @@ def read_array_items(path: Path, names: ArrayNames) -> list[Item]:
     if path.suffix.lower() == ".npz":
         arrays = read_npz(path)
         return array_items(path, named_array(path, arrays, names.inputs, "inputs"), arrays.get(names.lengths))
-    return _ts_items(path, read_ts_rows(path).rows)
+    return _ts_items(path, read_ts_rows(path, labelled=False).rows)
 
 
 def named_array(path: Path, arrays: dict[str, np.ndarray], name: str, key: str) -> np.ndarray:

@@ -173,7 +173,7 @@ class ArraySequences(DataModule):
     def load(self) -> Loaded:
         """Reads the files."""
         path = _one_file(self.path)
-        test_path = file_of_test_part(path) if self.test_path is None else _one_file(self.test_path, "test_path")
+        test_path = file_of_test_part(path) if self.test_path is None else _one_file(self.test_path, "data.test_path")
         file = read_array_file(path, self.arrays, self.target_kind, _given(self.labels_path, "labels_path"))
         if test_path is None:
             return self.config.load(file, None)
@@ -182,17 +182,17 @@ class ArraySequences(DataModule):
 
     def read_requests(self, path: str) -> list[Request]:
         """Reads series that something is to be predicted for; their classes or numbers, if any, are passed over."""
-        return self.config.requests(read_array_items(_one_file(path), self.arrays))
+        return self.config.requests(read_array_items(_one_file(path, "input"), self.arrays))
 
 
-def _one_file(path: str, key: str = "path") -> Path:
+def _one_file(path: str, key: str = "data.path") -> Path:
     if not path or Path(path).expanduser().is_dir():
-        raise UserError(f"data.{key}={path}: expected a file: a .ts file, a .npz file, or an IDX file of images")
-    return find_files(path, key=f"data.{key}")[0]
+        raise UserError(f"{key}={path}: expected a file: a .ts file, a .npz file, or an IDX file of images")
+    return find_files(path, key=key)[0]
 
 
 def _given(path: str | None, key: str) -> Path | None:
-    return None if path is None else _one_file(path, key)
+    return None if path is None else _one_file(path, f"data.{key}")
 
 
 class Digits(DataModule):
@@ -238,4 +238,4 @@ class Digits(DataModule):
 
     def read_requests(self, path: str) -> list[Request]:
         """Reads images `(images, 8, 8)`, of values from 0 to 16, out of an IDX file or array `x` of a `.npz` file."""
-        return self.config.requests(read_array_items(_one_file(path), ArrayNames()))
+        return self.config.requests(read_array_items(_one_file(path, "input"), ArrayNames()))

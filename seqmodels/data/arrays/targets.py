@@ -16,6 +16,9 @@ def describe_targets(file: ArrayFile, numbers: Sequence[int]) -> dict[str, Any]:
     Args:
         file: What was read; its header's order of the classes is kept, others are sorted, numbers as such.
         numbers: Which of its series are trained on.
+
+    Raises:
+        UserError: Where all series are of one class.
     """
     if file.labels is None:
         values = _numbers_of(file)
@@ -23,6 +26,8 @@ def describe_targets(file: ArrayFile, numbers: Sequence[int]) -> dict[str, Any]:
         names = [f"target {place}" for place in range(1, values.shape[1] + 1)] if several else ["target"]
         return describe_numbers(names, values[list(numbers)])
     classes = list(file.classes) or sorted(set(file.labels), key=by_number)
+    if len(set(file.labels)) < 2:
+        raise UserError(f"{file.path}: all its series are of class {file.labels[0]!r}; expected two classes at least")
     counts = Counter(file.labels[number] for number in numbers)
     return {"kind": "classes", "classes": classes, "counts": [counts[name] for name in classes]}
 

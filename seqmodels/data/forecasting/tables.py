@@ -85,7 +85,8 @@ def read_series(
         columns: Which columns are what.
         missing: "error" refuses an empty cell and a gap between times; otherwise both become NaN.
         frequency: The space between two times, see `place_on_grid`.
-        lenient: Whether to leave out rows and series that cannot be read and to list them among the problems.
+        lenient: Whether to leave out rows and series that cannot be read and to list them among the problems, as of a
+            file to predict from.
 
     Raises:
         UserError: The file cannot be read, a cell is no number, a time is no time or comes twice; with file and line.
@@ -100,12 +101,13 @@ def read_series(
     """
     if missing not in get_args(Missing):
         raise UserError(f"data.missing={missing}: expected one of {', '.join(get_args(Missing))}")
-    file = _file(path)
+    key = "input" if lenient else "data.path"
+    file = _file(path, key)
     is_parquet = file.suffix.lower() in _PARQUET
     problems: list[tuple[int, str]] = []
     lines, rows = _read_parquet(file) if is_parquet else _read_lines(file, columns, problems if lenient else None)
     if not rows:
-        raise UserError(f"data.path={file}: it has no rows")
+        raise UserError(f"{key}={file}: it has no rows")
     places = [f"{file} {'row' if is_parquet else 'line'} {line}" for line in lines]
     columns = columns.found_in(list(rows[0]), file, _columns_of_dates(rows) if is_parquet else ())
     groups: dict[str, list[int]] = {}
@@ -124,13 +126,13 @@ def read_series(
     return SeriesTable(file, columns, grid, series, problems)
 
 
-def _file(path: str) -> Path:
+def _file(path: str, key: str) -> Path:
     file = Path(path).expanduser()
     if file.is_dir():
-        raise UserError(f"data.path={path}: expected one file, it is a folder")
+        raise UserError(f"{key}={path}: expected one file, it is a folder")
     if file.suffix.lower() not in (*TABLE_SUFFIXES, *_PARQUET):
-        raise UserError(f"data.path={path}: expected a table: {', '.join((*TABLE_SUFFIXES, *_PARQUET))}")
-    return find_files(path)[0]
+        raise UserError(f"{key}={path}: expected a table: {', '.join((*TABLE_SUFFIXES, *_PARQUET))}")
+    return find_files(path, key=key)[0]
 
 
 def _read_lines(

@@ -60,7 +60,7 @@ def _caption(folder: Path, source: Path, number: int, line: str) -> Caption:
 
 
 def read_image(path: Path, colour: bool = False, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Reads an image in any format that Pillow knows.
+    """Reads an image in any format that Pillow knows, of 8 bits a colour or 16 bits of grey.
 
     Args:
         path: The file.
@@ -77,13 +77,16 @@ def read_image(path: Path, colour: bool = False, size: tuple[int, int] | None = 
 
     try:
         with Image.open(path) as file:
-            image = file.convert("RGB" if colour else "L")
+            deep = file.mode.startswith("I")  # 16 bits of grey, which Pillow would cut off at 255
+            image = file.convert("I").convert("F") if deep else file.convert("RGB" if colour else "L")
             if size:
                 image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, np.float32) / 255
+            pixels = np.asarray(image, np.float32) / (65535 if deep else 255)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: is no image that can be read") from error
-    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if colour else pixels[None]
+    if pixels.ndim == 2:
+        return np.repeat(pixels[None], 3 if colour else 1, axis=0)
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 
 def read_images(captions: list[Caption], colour: bool = False, size: tuple[int, int] | None = None) -> list[np.ndarray]:

@@ -2,8 +2,10 @@
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +21,29 @@ ALL = "all"
 Rolls = dict[str, list[np.ndarray]]
 """Pieces `(time, keys)`, uint8 of 0 and 1, of "train", "val" and "test", or of `ALL`."""
 
+_MIDI = (".mid", ".midi")
 _PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _MAT_PARTS = {"traindata": "train", "validdata": "val", "testdata": "test"}
+
+
+class Piece(NamedTuple):
+    """A piece that something is to be predicted for.
+
+    Attributes:
+        roll: `(time, keys)`, uint8 of 0 and 1; `None` where it cannot be read.
+        problem: Why it cannot be read; `None` where it can.
+        file: Its file, relative to the folder that was asked for; `None` where all are of one file.
+    """
+
+    roll: np.ndarray | None
+    problem: str | None
+    file: str | None
+
+
+class _Source(NamedTuple):
+    name: str
+    part: str | None
+    read: Callable[[], np.ndarray]
 
 
 def read_piano_rolls(path: str, steps_per_beat: int = 4) -> Rolls:
@@ -28,8 +51,8 @@ def read_piano_rolls(path: str, steps_per_beat: int = 4) -> Rolls:
 
     - `.mat`: cell arrays `traindata`, `validdata` and `testdata` of arrays `(time, 88)`, as the music of
       Boulanger-Lewandowski et al. 2012, "Modeling temporal dependencies in high-dimensional sequences", is handed on.
-    - `.npz`: each array `(time, keys)` is a piece; where all names begin with `train`, `val` or `test` (`train_0`,
-      `val_17`), that is its part.
+    - `.npz`: each array `(time, keys)` is a piece; where names begin with `train`, `val` or `test` (`train_0`,
+      `val_17`), all of them do, and that is their part.
     - a MIDI file, or a folder of them; where it has folders `train`, `val` and `test`, these are the parts. Notes
       outside the piano's 88 keys and percussion are left out.
 
@@ -38,60 +61,105 @@ def read_piano_rolls(path: str, steps_per_beat: int = 4) -> Rolls:
         steps_per_beat: Time steps of a quarter note, for MIDI.
 
     Raises:
-        UserError: Where it cannot be read, with the file and the piece.
+        UserError: Where it cannot be read, with the file and the piece; where some name a part and others none.
     """
+    sources = _sources(path, steps_per_beat, "data.path")
+    astray = next((source.name for source in sources if source.part is None), None)
+    named = next((source.name for source in sources if source.part), None)
+    if named and astray:
+        raise UserError(
+            f"data.path={path}: {astray} names no part, and {named} does; expected train, val or test at the beginning "
+            "of every name, or of none"
+        )
+    rolls: Rolls = {}
+    for source in sources:
+        rolls.setdefault(source.part or ALL, []).append(source.read())
+    widths = sorted({piece.shape[1] for pieces in rolls.values() for piece in pieces})
+    if len(widths) != 1:
+        raise UserError(f"data.path={path}: pieces have {' and '.join(map(str, widths))} keys; expected one number")
+    return rolls
+
+
+def read_pieces(path: str, steps_per_beat: int = 4) -> list[Piece]:
+    """Reads pieces that something is to be predicted for, whatever their part; one that cannot be read carries why.
+
+    Args:
+        path: As in `read_piano_rolls`.
+        steps_per_beat: Likewise.
+
+    Raises:
+        UserError: Where nothing of it can be read.
+    """
+    in_folder = Path(path).expanduser().is_dir()
+    pieces = []
+    for source in _sources(path, steps_per_beat, "input"):
+        file = source.name if in_folder else None
+        try:
+            pieces.append(Piece(source.read(), None, file))
+        except UserError as error:
+            pieces.append(Piece(None, str(error), file))
+    return pieces
+
+
+def _sources(path: str, steps_per_beat: int, key: str) -> list[_Source]:
+    """Returns the pieces of a file or folder with their names and parts, each still to be read."""
     place = Path(path).expanduser()
+    if not place.exists():
+        raise UserError(f"{key}={place}: there is no such file or folder")
     try:
         if place.is_dir():
-            return _read_midi_folder(place, steps_per_beat)
+            return _in_midi_folder(place, steps_per_beat, key)
         if place.suffix.lower() == ".mat":
-            return _read_mat(place)
+            return _in_mat(place, key)
         if place.suffix.lower() == ".npz":
-            return _read_npz(place)
-        if place.suffix.lower() in (".mid", ".midi"):
-            return {ALL: [read_midi(place, steps_per_beat)]}
+            return _in_npz(place, key)
+        if place.suffix.lower() in _MIDI:
+            return [_Source(place.name, None, partial(read_midi, place, steps_per_beat, key))]
     except OSError as error:
-        raise UserError(f"data.path={place}: cannot be read: {error.strerror or error}") from error
-    raise UserError(f"data.path={place}: expected a .mat, .npz or .mid file, or a folder of MIDI files")
+        raise UserError(f"{key}={place}: cannot be read: {error.strerror or error}") from error
+    raise UserError(f"{key}={place}: expected a .mat, .npz or .mid file, or a folder of MIDI files")
 
 
-def _read_mat(path: Path) -> Rolls:
+def _in_mat(path: Path, key: str) -> list[_Source]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
     try:
         contents = loadmat(path, variable_names=list(_MAT_PARTS))
     except (MatReadError, NotImplementedError, ValueError, TypeError, EOFError) as error:
-        raise UserError(f"data.path={path}: is no MATLAB file that can be read: {error}") from error
+        raise UserError(f"{key}={path}: is no MATLAB file that can be read: {error}") from error
     missing = [name for name in _MAT_PARTS if name not in contents]
     if missing:
-        raise UserError(f"data.path={path}: lacks {', '.join(missing)}; expected {', '.join(_MAT_PARTS)}")
-    rolls: Rolls = {}
+        raise UserError(f"{key}={path}: lacks {', '.join(missing)}; expected {', '.join(_MAT_PARTS)}")
+    sources = []
     for name, part in _MAT_PARTS.items():
         cells = np.asarray(contents[name])
         if cells.dtype != object:
-            raise UserError(f"data.path={path}: {name}: expected a cell array of pieces, got {cells.dtype} numbers")
-        pieces = [(f"{name}[{number}]", piece) for number, piece in enumerate(cells.ravel())]
-        rolls[part] = _checked(path, pieces)
-    _check_keys(path, rolls)
-    return rolls
+            raise UserError(f"{key}={path}: {name}: expected a cell array of pieces, got {cells.dtype} numbers")
+        names = (f"{name}[{number}]" for number in range(cells.size))
+        sources += [
+            _Source(one, part, partial(_checked, f"{key}={path}: {one}", piece))
+            for one, piece in zip(names, cells.ravel(), strict=True)
+        ]
+    return sources
 
 
-def _read_npz(path: Path) -> Rolls:
+def _in_npz(path: Path, key: str) -> list[_Source]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in sorted(file.files, key=_natural)}
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"data.path={path}: is no .npz file whose arrays are numbers") from error
-    parts = {name: _PARTS.get(re.split(r"[^A-Za-z]", name)[0].lower()) for name in arrays}
-    rolls: Rolls = {}
-    for name, array in arrays.items():
-        part = parts[name] if all(parts.values()) else ALL
-        rolls.setdefault(part or ALL, []).extend(_checked(path, [(name, array)]))
-    if not rolls:
-        raise UserError(f"data.path={path}: has no arrays")
-    _check_keys(path, rolls)
-    return rolls
+        raise UserError(f"{key}={path}: is no .npz file whose arrays are numbers") from error
+    if not arrays:
+        raise UserError(f"{key}={path}: has no arrays")
+    return [
+        _Source(
+            name,
+            _PARTS.get(re.split(r"[^A-Za-z]", name)[0].lower()),
+            partial(_checked, f"{key}={path}: {name}", array),
+        )
+        for name, array in arrays.items()
+    ]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -99,38 +167,32 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _checked(path: Path, pieces: Iterable[tuple[str, np.ndarray]]) -> list[np.ndarray]:
-    rolls = []
-    for name, piece in pieces:
-        if not isinstance(piece, np.ndarray) or piece.ndim != 2 or piece.dtype.kind not in "buif" or not piece.size:
-            found = f"{piece.dtype} {piece.shape}" if isinstance(piece, np.ndarray) else type(piece).__name__
-            raise UserError(f"data.path={path}: {name}: expected numbers (time, keys), got {found}")
-        wrong = np.argwhere((piece != 0) & (piece != 1))
-        if len(wrong):
-            step, key = wrong[0]
-            raise UserError(f"data.path={path}: {name}: {piece[step, key]} at step {step}, key {key}; expected 0 or 1")
-        rolls.append(piece.astype(np.uint8))
-    return rolls
+def _checked(place: str, piece: np.ndarray) -> np.ndarray:
+    if not isinstance(piece, np.ndarray) or piece.ndim != 2 or piece.dtype.kind not in "buif" or not piece.size:
+        found = f"{piece.dtype} {piece.shape}" if isinstance(piece, np.ndarray) else type(piece).__name__
+        raise UserError(f"{place}: expected numbers (time, keys), got {found}")
+    wrong = np.argwhere((piece != 0) & (piece != 1))
+    if len(wrong):
+        step, key = wrong[0]
+        raise UserError(f"{place}: {piece[step, key]} at step {step}, key {key}; expected 0 or 1")
+    return piece.astype(np.uint8)
 
 
-def _check_keys(path: Path, rolls: Mapping[str, list[np.ndarray]]) -> None:
-    widths = sorted({piece.shape[1] for pieces in rolls.values() for piece in pieces})
-    if len(widths) != 1:
-        raise UserError(f"data.path={path}: pieces have {' and '.join(map(str, widths))} keys; expected one number")
-
-
-def _read_midi_folder(folder: Path, steps_per_beat: int) -> Rolls:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".mid", ".midi") and file.is_file())
+def _in_midi_folder(folder: Path, steps_per_beat: int, key: str) -> list[_Source]:
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _MIDI and file.is_file())
     if not files:
-        raise UserError(f"data.path={folder}: there is no .mid or .midi file in this folder")
-    parts = [_PARTS.get(file.relative_to(folder).parts[0].lower()) for file in files]
-    rolls: Rolls = {}
-    for file, part in zip(files, parts, strict=True):
-        rolls.setdefault(part if part and all(parts) else ALL, []).append(read_midi(file, steps_per_beat))
-    return rolls
+        raise UserError(f"{key}={folder}: there is no .mid or .midi file in this folder")
+    return [
+        _Source(
+            str(file.relative_to(folder)),
+            _PARTS.get(file.relative_to(folder).parts[0].lower()),
+            partial(read_midi, file, steps_per_beat, key),
+        )
+        for file in files
+    ]
 
 
-def read_midi(path: Path, steps_per_beat: int = 4) -> np.ndarray:
+def read_midi(path: Path, steps_per_beat: int = 4, key: str = "data.path") -> np.ndarray:
     """Returns which of a piano's 88 keys sound at each step of a MIDI file.
 
     All channels but the tenth, which is percussion, are put together. A note sounds from the step nearest to its
@@ -139,6 +201,7 @@ def read_midi(path: Path, steps_per_beat: int = 4) -> np.ndarray:
     Args:
         path: The file.
         steps_per_beat: Time steps of a quarter note: 4 is a sixteenth each.
+        key: The key that named it, for messages.
 
     Returns:
         `(time, 88)`, uint8 of 0 and 1.
@@ -154,23 +217,21 @@ def read_midi(path: Path, steps_per_beat: int = 4) -> np.ndarray:
         file = mido.MidiFile(path, clip=True)
         messages = list(mido.merge_tracks(file.tracks))
     except (OSError, EOFError, ValueError, KeyError, IndexError, mido.KeySignatureError) as error:
-        raise UserError(
-            f"data.path={path}: is no MIDI file that can be read: {str(error) or 'it is cut short'}"
-        ) from error
+        raise UserError(f"{key}={path}: is no MIDI file that can be read: {str(error) or 'it is cut short'}") from error
     if file.ticks_per_beat <= 0:
-        raise UserError(f"data.path={path}: counts frames of video, not beats; expected ticks per quarter note")
+        raise UserError(f"{key}={path}: counts frames of video, not beats; expected ticks per quarter note")
     notes = _notes(messages)
     if not notes:
-        raise UserError(f"data.path={path}: no note of the piano's {NUM_KEYS} keys sounds in it")
+        raise UserError(f"{key}={path}: no note of the piano's {NUM_KEYS} keys sounds in it")
     rate = steps_per_beat / file.ticks_per_beat
-    spans = [(key, round(start * rate), round(stop * rate)) for key, start, stop in notes]
-    places = [(key, start, max(start + 1, stop)) for key, start, stop in spans]
+    spans = [(note, round(start * rate), round(stop * rate)) for note, start, stop in notes]
+    places = [(note, start, max(start + 1, stop)) for note, start, stop in spans]
     num_steps = max(stop for _, _, stop in places)
     if num_steps > MAX_STEPS:
-        raise UserError(f"data.path={path}: lasts {num_steps:,} steps; expected {MAX_STEPS:,} at most")
+        raise UserError(f"{key}={path}: lasts {num_steps:,} steps; expected {MAX_STEPS:,} at most")
     roll = np.zeros((num_steps, NUM_KEYS), np.uint8)
-    for key, start, stop in places:
-        roll[start:stop, key] = 1
+    for note, start, stop in places:
+        roll[start:stop, note] = 1
     return roll
 
 

@@ -82,11 +82,14 @@ def read_ts(path: Path) -> TsFile:
     return file
 
 
-def read_ts_rows(path: Path) -> TsFile:
+def read_ts_rows(path: Path, labelled: bool = True) -> TsFile:
     """Reads a file; a line of data that cannot be read carries its problem, and the rest goes on.
 
     Args:
         path: As in `read_ts`.
+        labelled: Whether lines have a label where the header says so. Otherwise any label is passed over, and a line
+            may be without: where the header does not tell the number of channels, what stands last is one if it has
+            several values, as many as the first.
 
     Raises:
         UserError: Where the file or its header cannot be read, or it has no data.
@@ -97,7 +100,7 @@ def read_ts_rows(path: Path) -> TsFile:
     rows: list[TsRow] = []
     for number, text in lines:
         if text and not text.startswith("#"):
-            row = _row(header, number, text)
+            row = _row(header, number, text, labelled)
             if row.series is not None:
                 # Where the header does not tell the channels, the first series does.
                 header.num_channels = header.num_channels or row.series.shape[1]
@@ -169,12 +172,14 @@ def _whole_number(place: str, values: list[str]) -> int:
     return int(values[0])
 
 
-def _row(header: _Header, number: int, text: str) -> TsRow:
+def _row(header: _Header, number: int, text: str, labelled: bool) -> TsRow:
     place = f"{header.path} line {number}"
     try:
         *parts, label = (part.strip() for part in text.split(":"))
         if not header.classes and not header.has_targets:
             parts, label = [*parts, label], ""
+        elif not labelled:
+            parts, label = (parts if _ends_in_label(header, parts, label) else [*parts, label]), ""
         elif header.classes and label not in header.classes:
             # A line without its label ends in values, which may be many.
             raise UserError(f"{place}: class {_shown(label)}; expected one of {', '.join(header.classes)}")
@@ -183,6 +188,15 @@ def _row(header: _Header, number: int, text: str) -> TsRow:
         return TsRow(number, _series(place, parts, header.num_channels), label or None)
     except UserError as error:
         return TsRow(number, problem=str(error))
+
+
+def _ends_in_label(header: _Header, channels: list[str], last: str) -> bool:
+    """Whether what stands last in a line is a label, of a line that may be without."""
+    if not channels:
+        return False
+    if header.num_channels:
+        return len(channels) >= header.num_channels
+    return last.count(",") == 0 or last.count(",") != channels[0].count(",")
 
 
 def _series(place: str, parts: list[str], num_channels: int | None) -> np.ndarray:

@@ -36,11 +36,13 @@ class TextRow(NamedTuple):
         line: Where it stands, from 1.
         text: The text, without the spaces around it; empty where there is a problem.
         problem: Why it could not be read, with file and line; `None` where it could.
+        file: Its file, relative to the folder that was asked for; `None` where all are of one file.
     """
 
     line: int
     text: str
     problem: str | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def read_texts_to_label(
     if file.is_dir():
         files = files_within(file, glob)
         rows = _texts_of_lines if folder == "lines" else _text_of_file
-        for number, text in enumerate((text for one in files for text in rows(one)), start=1):
+        texts = (text._replace(file=str(one.relative_to(file))) for one in files for text in rows(one))
+        for number, text in enumerate(texts, start=1):
             yield text._replace(line=number)
     elif is_table(file):
         for row in read_table_rows(file, {"data.text_column": column}):

@@ -22,21 +22,28 @@ class WordTokenizer(Tokenizer):
 
     Args:
         min_count: Tokens that are rarer in the training text become `<unk>`.
+        pretokenized: Whether text has its tokens between spaces already: it is split there and nowhere else, and
+            decoding puts a space between all tokens. Line ends count as spaces.
 
     Example:
         >>> tokenizer = WordTokenizer()
         >>> tokenizer.fit(["Yes, yes."])
         >>> tokenizer.decode(tokenizer.encode("yes ,  Yes . No ."))
         'yes, Yes. <unk>.'
+        >>> as_given = WordTokenizer(pretokenized=True)
+        >>> as_given.fit(["a dog 's life ."])
+        >>> as_given.decode(as_given.encode("a dog 's life ."))
+        "a dog 's life ."
     """
 
     kind = "word"
     unknown_id = 0
 
-    def __init__(self, min_count: int = 1):
+    def __init__(self, min_count: int = 1, pretokenized: bool = False):
         super().__init__()
         check_at_least("tokenizer.min_count", min_count, 1)
         self.min_count = min_count
+        self.pretokenized = pretokenized
         self.words: list[str] | None = None
         self._ids: dict[str, int] = {}
 
@@ -53,9 +60,12 @@ class WordTokenizer(Tokenizer):
         """Takes the words of the training text."""
         counts: Counter[str] = Counter()
         for chunk in chunks:
-            counts.update(_TOKEN.findall(chunk))
+            counts.update(self._split(chunk))
         frequent = [word for word, count in counts.items() if count >= self.min_count]
         self._set(sorted(frequent, key=lambda word: (-counts[word], word)))
+
+    def _split(self, text: str) -> list[str]:
+        return text.split() if self.pretokenized else _TOKEN.findall(text)
 
     def _set(self, words: list[str]) -> None:
         self.words = words
@@ -63,10 +73,12 @@ class WordTokenizer(Tokenizer):
 
     def encode(self, text: str) -> np.ndarray:
         """Returns the id of each word, mark and line end."""
-        return np.array([self._ids.get(word, 0) for word in _TOKEN.findall(text)], np.uint32)
+        return np.array([self._ids.get(word, 0) for word in self._split(text)], np.uint32)
 
     def _decode_text(self, ids: list[int]) -> str:
         vocabulary = ["<unk>", *(self.words or ())]
+        if self.pretokenized:
+            return " ".join(vocabulary[token] for token in ids)
         pieces: list[str] = []
         for word in (vocabulary[token] for token in ids):
             if pieces and word not in _NO_SPACE_BEFORE and pieces[-1] not in _NO_SPACE_AFTER:
@@ -76,16 +88,22 @@ class WordTokenizer(Tokenizer):
 
     def unknown(self, text: str) -> list[str]:
         """Returns the words that the vocabulary lacks."""
-        return first_of_each([word for word in _TOKEN.findall(text) if word not in self._ids])
+        return first_of_each([word for word in self._split(text) if word not in self._ids])
 
     def to_spec(self) -> dict[str, Any]:
         """Returns plain JSON."""
-        return {"kind": self.kind, "min_count": self.min_count, "special": self.special_tokens, "words": self.words}
+        return {
+            "kind": self.kind,
+            "min_count": self.min_count,
+            "pretokenized": self.pretokenized,
+            "special": self.special_tokens,
+            "words": self.words,
+        }
 
     @classmethod
     def from_spec(cls, spec: dict[str, Any]) -> "WordTokenizer":
         """Rebuilds what `to_spec` described."""
-        tokenizer = cls(spec["min_count"])
+        tokenizer = cls(spec["min_count"], spec.get("pretokenized", False))  # runs from before it had no such key
         if spec["words"] is not None:
             tokenizer._set(list(spec["words"]))
         return tokenizer

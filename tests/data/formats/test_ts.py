@@ -110,3 +110,13 @@ def test_bytes_that_are_no_text_are_told(write):
         read_ts(write(HEADER.replace("up", "é"), encoding="latin-1"))
     # In a comment they do no harm: archives have such.
     assert len(read_ts(write("#é\n" + HEADER + "1:2:up\n", encoding="latin-1")).rows) == 1
+
+
+@pytest.mark.parametrize("last", [":?", ":sideways", ":up", ":7", ""])
+def test_where_labels_are_passed_over_any_or_none_will_do(write, last):
+    rows = read_ts_rows(write(HEADER + f"1,2,3:4,5,6{last}\n"), labelled=False).rows
+    assert rows[0].problem is None
+    np.testing.assert_array_equal(rows[0].series, [[1, 4], [2, 5], [3, 6]])
+    # Where the header tells no number of channels, the values do.
+    rows = read_ts_rows(write(HEADER.replace("@dimensions 2\n", "") + f"1,2,3:4,5,6{last}\n"), labelled=False).rows
+    np.testing.assert_array_equal(rows[0].series, [[1, 4], [2, 5], [3, 6]])

@@ -1,0 +1,1 @@
+"""Pairs of texts as numbers: the tokenizers of both sides, limits to lengths, what is read to be predicted for."""

@@ -1,0 +1,1 @@
+"""Recordings of speech as frames, and what is said in them."""
