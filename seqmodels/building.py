@@ -11,7 +11,7 @@ import functools
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -26,7 +26,7 @@ OTHER_TARGETS = {
     "lightning.pytorch.callbacks": ("EarlyStopping",),
 }
 GROUPS = ("data", "model", "cell", "task", "tbptt", "optimizer", "scheduler", "trainer", "callbacks")
-OPTIONAL_GROUPS = ("tokenizer", "frontend", "readout", "loss", "teacher_forcing")
+OPTIONAL_GROUPS = ("tokenizer", "frontend", "readout", "attention", "loss", "teacher_forcing")
 NAMES = ("name", "output_dir")
 
 
@@ -61,7 +61,7 @@ def build(node: Any, path: str, **provided: Any) -> Any:
             leaves that out, of the target and of those inside it that are made at once (no `_partial_`).
 
     Returns:
-        The object; a `functools.partial` where the mapping says `_partial_: true`.
+        The object; a `functools.partial` where the mapping says `_partial_: true`, `None` for a target of null alone.
 
     Raises:
         UserError: For an unknown target or key, a value of the wrong type or out of range.
@@ -78,13 +78,15 @@ def build(node: Any, path: str, **provided: Any) -> Any:
         return [build(item, f"{path}[{place}]", **provided) for place, item in enumerate(node)]
     if not isinstance(node, Mapping):
         return node
+    if dict(node) == {"_target_": None}:  # a choice of a group that stands for nothing
+        return None
     if "_target_" not in node:
         return {key: build(value, f"{path}.{key}", **provided) for key, value in node.items()}
     target = resolve(node["_target_"], path)
     given = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
     inner = {} if node.get("_partial_") else provided
     arguments = {key: build(value, f"{path}.{key}", **inner) for key, value in given.items()}
-    arguments = check_arguments(target, arguments, path)
+    arguments = check_arguments(target, arguments, path, provided)
     if node.get("_partial_"):
         return functools.partial(target, **arguments)
     parameters = inspect.signature(target).parameters
@@ -141,13 +143,16 @@ def resolve(name: Any, path: str) -> Callable[..., Any]:
     raise UserError(f"{key}: not a target that configuration may name{trust.hint(module_name)}")
 
 
-def check_arguments(target: Callable[..., Any], arguments: dict[str, Any], path: str) -> dict[str, Any]:
+def check_arguments(
+    target: Callable[..., Any], arguments: dict[str, Any], path: str, provided: Collection[str] = ()
+) -> dict[str, Any]:
     """Holds arguments against a signature.
 
     Args:
         target: A class or function.
         arguments: Values by parameter name; objects that were built already are not checked.
         path: Where they stand, for messages.
+        provided: Parameters that are filled at run time, which nobody is told to give.
 
     Returns:
         The arguments, converted where the parameter's type asks for it (lists to tuples, integers to floats).
@@ -164,7 +169,7 @@ def check_arguments(target: Callable[..., Any], arguments: dict[str, Any], path:
     checked = {}
     for key, value in arguments.items():
         if key not in parameters and not open_ended:
-            raise UserError(unknown_key(path, key, value, list(parameters)))
+            raise UserError(unknown_key(path, key, value, [name for name in parameters if name not in provided]))
         checked[key] = _checked(value, hints[key], f"{path}.{key}", strict=own) if key in hints else value
     return checked
 

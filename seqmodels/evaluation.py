@@ -1,12 +1,14 @@
 """Measuring a trained run on a part of its data, or on other data."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from seqmodels.building import build, call
+from seqmodels.building import build, call, unknown_key
 from seqmodels.data import DataModule
+from seqmodels.errors import UserError
 from seqmodels.runs import Run, build_loss, load_model
 from seqmodels.tasks import Task, default_measures
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet
@@ -17,7 +19,11 @@ def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], d
 
     What it measures is what fits the targets of the data, and what `task.measures` adds. A measure may ask for the
     model, the spec, or the data, to hold what is predicted against what was there to learn from.
+
+    Raises:
+        UserError: Where something does not fit.
     """
+    _check_shape(model, spec)
     optimizer = build(config["optimizer"], "optimizer")
     call(optimizer, {"params": [torch.zeros(1, requires_grad=True)]}, "optimizer")  # refuses what is out of range
     schedule = build(config["scheduler"], "scheduler")
@@ -35,6 +41,21 @@ def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], d
         spec=spec,
         characters_per_token=spec.get("characters_per_token"),
     )
+
+
+def _check_shape(model: nn.Module, spec: Mapping[str, Any]) -> None:
+    """Refuses a model of whole sequences for data that have a target at each step, and the other way round."""
+    shape = spec.get("shape")
+    if shape is None or not hasattr(model, "readout") or (shape == "many_to_one") == (model.readout is not None):
+        return
+    told = "one target for each sequence" if shape == "many_to_one" else "a target at each step"
+    given = "at each step" if model.readout is None else "one thing for each sequence"
+    others = {
+        "one_to_many": "language_model task=language_modelling",
+        "sequence_to_sequence": "encoder_decoder task=sequence_to_sequence",
+    }
+    fitting = others.get(shape, f"{shape} task={shape}")
+    raise UserError(f"data: have {told} ({shape}), and the model predicts {given}; expected model={fitting}")
 
 
 def measure(task: Task, data: DataModule, split: str, settings: TrainerSettings) -> dict[str, float]:
@@ -71,20 +92,77 @@ def evaluate(
 
     Args:
         run: The run.
-        split: "train", "val" or "test"; where left out, the test part, or all of another `path`.
-        data_overrides: Keys under `data` that differ from the run's own, such as another `path`.
+        split: "train", "val" or "test"; where left out, the test part, or of another `path` the test part that it
+            names, or all of it where it names no parts.
+        data_overrides: Keys under `data` that differ from the run's own, such as another `path`. With that, the files
+            that belong to the run's own are not read, but those that are given anew.
         settings: The device and precision.
 
     Returns:
         Metrics by name.
+
+    Raises:
+        UserError: Where the data do not fit, or have no such part.
     """
-    config = {**run.config, "data": {**run.config["data"], **data_overrides}}
-    fractions = {"val_fraction", "test_fraction"}
-    whole = split is None and "path" in data_overrides and not fractions & data_overrides.keys()
+    node = changed_data(run.config["data"], data_overrides)
+    elsewhere = "path" in data_overrides
+    if elsewhere:
+        node |= {key: None for key in node if _belongs_to_path(key) and key not in data_overrides}
+    whole = split is None and elsewhere and not _SHARES & data_overrides.keys()
     if whole:  # nothing of other data was trained on, so that no part of them has to be held out
-        config["data"] |= dict.fromkeys(fractions & config["data"].keys(), 0.0)
-    data = build(config["data"], "data", spec=run.spec)
+        node |= dict.fromkeys(_SHARES & node.keys(), 0.0)
+    data = build(node, "data", spec=run.spec)
     data.setup("validate")
-    task = build_task(config, load_model(run), data.spec, data)
-    results = measure(task, data, "train" if whole else split or "test", settings)
+    own = not data_overrides.keys() - _OF_NO_ACCOUNT
+    task = build_task({**run.config, "data": node}, load_model(run), data.spec, data if own else None)
+    part = _part_of_other(data.splits, node["path"]) if whole else split or "test"
+    results = measure(task, data, part, settings)
     return {name.replace("train/", "test/") if whole else name: value for name, value in results.items()}
+
+
+_SHARES = {"val_fraction", "test_fraction"}
+_OF_NO_ACCOUNT = {"batch_size", "num_workers", "cache_dir"}
+"""Keys that change nothing of what was trained on."""
+
+
+def _belongs_to_path(key: str) -> bool:
+    """Whether a key of data names a part or a companion of the file `path`, which another file has not."""
+    return key.endswith("_path") or key in ("captions", "transcripts", "test_speaker")
+
+
+def _part_of_other(splits: tuple[str, ...], path: Any) -> str:
+    """Returns the part of other data that is measured: what they name a test, or all of them."""
+    if "test" in splits:
+        return "test"
+    if splits != ("train",):
+        named = " and ".join(f"split={split}" for split in splits)
+        raise UserError(f"data.path={path}: names its parts, and none is a test; expected one of them, {named}")
+    return "train"
+
+
+def changed_data(node: Mapping[str, Any], changes: Mapping[str, Any], path: str = "data") -> dict[str, Any]:
+    """Returns a configuration with some keys changed, in what it holds of mappings too.
+
+    Args:
+        node: The configuration.
+        changes: Values by keys; mappings go into those of the configuration.
+        path: Where the node stands, for messages.
+
+    Raises:
+        UserError: Where keys are given under one that has none.
+
+    Example:
+        >>> changed_data({"path": "a.npz", "arrays": {"inputs": "x", "targets": "y"}}, {"arrays": {"inputs": "series"}})
+        {'path': 'a.npz', 'arrays': {'inputs': 'series', 'targets': 'y'}}
+    """
+    changed = dict(node)
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            if key not in node:
+                raise UserError(unknown_key(path, key, dict(value), list(node)))
+            if not isinstance(node[key], Mapping):
+                inner, given = next(iter(value.items()))
+                raise UserError(f"{path}.{key}.{inner}={given}: {path}.{key} of this run has no keys under it")
+            value = changed_data(node[key], value, f"{path}.{key}")
+        changed[key] = value
+    return changed

@@ -11,16 +11,24 @@ import torch
 
 from seqmodels.building import build
 from seqmodels.data import Form, Request, Window, collate
+from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
-from seqmodels.evaluation import build_task
+from seqmodels.evaluation import build_task, changed_data
 from seqmodels.runs import Run, load_model
-from seqmodels.tasks import Task
+from seqmodels.tasks import LanguageModelling, Task
 from seqmodels.tasks.reporting import Row
 
 FORMATS = (".csv", ".tsv", ".jsonl")
 
 
-def predict(run: Run, path: str, data_overrides: dict[str, Any], batch_size: int, device: str) -> Iterator[Row]:
+def predict(
+    run: Run,
+    path: str,
+    data_overrides: dict[str, Any],
+    batch_size: int,
+    device: str,
+    search: BeamSearch | None = None,
+) -> Iterator[Row]:
     """Predicts something of every row of a file.
 
     Rows of about the same length share a batch, and come out in the order of the file.
@@ -31,27 +39,43 @@ def predict(run: Run, path: str, data_overrides: dict[str, Any], batch_size: int
         data_overrides: Keys under `data` that differ from the run's own, such as another `text_column`.
         batch_size: Rows in a batch.
         device: "cpu" or "cuda".
+        search: How texts are searched for, where the run writes them; each step's likeliest token where left out.
 
     Yields:
-        The line that a prediction is for, and the prediction; or the line and the problem with it. A row of several
-        steps gives a row for each.
+        The line that a prediction is for, of a folder its file too, and the prediction; or these and the problem. A row
+        of several steps gives a row for each, one for which several texts are found too.
 
     Raises:
-        UserError: Where nothing of the file can be read.
+        UserError: Where nothing of the file can be read, or texts are to be searched for where none are written.
     """
-    config = {**run.config, "data": {**run.config["data"], **data_overrides}}
+    if run.spec.get("form") == "stream":
+        raise UserError(
+            f"input={path}: this run learned one long text, which has no rows to predict; seqmodels generate writes "
+            "with it, and seqmodels evaluate data.path= measures it on another text"
+        )
+    config = {**run.config, "data": changed_data(run.config["data"], data_overrides)}
     data = build(config["data"], "data", spec=run.spec)
     requests = data.read_requests(path)
     if not requests:
         raise UserError(f"input={path}: there is nothing in it to predict anything for")
     task = build_task(config, load_model(run), run.spec).to(device).eval()
+    if search is not None:
+        if not isinstance(task, LanguageModelling) or run.spec.get("context") is None:
+            raise UserError(f"beam_size={search.beam_size}: this run writes no texts of its rows; leave it out")
+        task.search = search
     rows = _rows(task, requests, run.spec, batch_size)
     for number, request in enumerate(requests):
         if request.problem is not None:
-            yield {"line": request.line, "problem": request.problem}
+            yield {**_place(request), "problem": request.problem}
         for place, row in enumerate(rows.get(number, [])):
-            named = request.items[place] if request.items is not None else {}
-            yield {"line": request.line, **(named if isinstance(named, dict) else {"item": named}), **row}
+            items = request.items or [{}]
+            named = items[0] if len(items) == 1 else items[place]
+            yield {**_place(request), **(named if isinstance(named, dict) else {"item": named}), **row}
+
+
+def _place(request: Request) -> Row:
+    """Returns where a request stands: its line, or its number and its file."""
+    return {"line": request.line} if request.file is None else {"line": request.line, "file": request.file}
 
 
 def _rows(task: Task, requests: Sequence[Request], spec: dict[str, Any], batch_size: int) -> dict[int, list[Row]]:

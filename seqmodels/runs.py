@@ -278,7 +278,13 @@ def build_loss(config: Mapping[str, Any], spec: Mapping[str, Any]) -> Loss | Non
         return None
     if "targets" not in spec:
         raise UserError(f"task: has a loss to choose, and data of kind {spec['kind']} bring no targets for it")
-    return in_units(build(node, "loss").fitted(spec["targets"]), spec["targets"])
+    loss = build(node, "loss")
+    try:
+        return in_units(loss.fitted(spec["targets"]), spec["targets"])
+    except UserError as error:
+        if loss.kind == "classes" and "target_kind" in (config.get("data") or {}):
+            raise UserError(f"{error}; or data.target_kind=classes, where these numbers stand for classes") from error
+        raise
 
 
 def load_model(run: Run) -> nn.Module:

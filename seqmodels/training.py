@@ -25,7 +25,9 @@ from seqmodels.callbacks import (
     Samples,
     find_callback,
     save_pictures,
+    save_tables,
     show_pictures,
+    show_tables,
 )
 from seqmodels.data import DataModule
 from seqmodels.errors import UserError
@@ -82,6 +84,7 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
     model = runs.build_model(config, data.spec)
     task = build_task(config, model, data.spec, data)
     task.check_tbptt(build(config["tbptt"], "tbptt"))
+    task.check_data(data)
     task.total_steps = settings.total_steps(len(data.train_dataloader()))
     callbacks = [*_callbacks(config["callbacks"], model, data.spec), ProgressReport(_unit(data.spec))]
     _check_monitors(callbacks, task, data.splits)
@@ -219,6 +222,8 @@ def _results(task: Task, data: Any, trainer: Trainer, settings: TrainerSettings,
             pictures = task.pictures()
             save_pictures(pictures, split, run)
             show_pictures(pictures, f"best/{split}", trainer.loggers, trainer.global_step)
+            save_tables(task.tables(), split, run)
+            show_tables(task.tables(), f"best/{split}", trainer.loggers, trainer.global_step)
     budget, monitor = find_callback(trainer, Budget), find_callback(trainer, Monitor)
     if budget is not None:
         results["train/seconds"] = round(budget.seconds, 2)

@@ -67,6 +67,10 @@ def test_arguments_are_held_against_the_signature(arguments, message):
         build({"_target_": "seqmodels.nn.LSTMCell", **arguments}, "cell")
 
 
+def test_a_target_of_null_alone_stands_for_nothing():
+    assert build({"_target_": None}, "attention") is None
+
+
 def test_optimizers_take_lists_where_torch_takes_tuples():
     optimizer = build({"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 1, "betas": [0.9, 0.99]}, "optimizer")
     assert optimizer([torch.zeros(1, requires_grad=True)]).defaults["betas"] == (0.9, 0.99)

@@ -12,6 +12,7 @@ SHORTER = {
     "tunes": ["task.measures.tunes.num_samples=2", "task.measures.tunes.length=20"],
     "class_lines": ["task.measures.verdict.num_samples=4", "task.measures.verdict.length=5"],
     "digits_pixels": ["data.batch_size=8"],
+    "translation": ["data.batch_tokens=40"],
 }
 
 
@@ -53,6 +54,13 @@ def clips(folder):
     return folder / "clips.npz"
 
 
+def pairs(folder):
+    for part, count in (("train", 24), ("val", 6)):
+        (folder / f"{part}.de").write_text("".join(f"ein satz {'sehr ' * (n % 3)}kurz\n" for n in range(count)))
+        (folder / f"{part}.en").write_text("".join(f"a {'very ' * (n % 3)}short sentence\n" for n in range(count)))
+    return folder
+
+
 FILES = {
     "basic_motions": series,
     "chorales": piano_rolls,
@@ -61,6 +69,7 @@ FILES = {
     "japanese_vowels": series,
     "names": folder_of_classes,
     "partut": treebank,
+    "translation": pairs,
     "tiny_shakespeare": None,
     "tiny_shakespeare_large": None,
 }

@@ -6,7 +6,7 @@ from seqmodels.callbacks.csv_metrics import CsvMetrics
 from seqmodels.callbacks.generators import GeneratorStates
 from seqmodels.callbacks.interruption import Interrupted, Interruption
 from seqmodels.callbacks.monitor import Monitor
-from seqmodels.callbacks.pictures import Pictures, save_pictures, show_pictures
+from seqmodels.callbacks.pictures import Pictures, save_pictures, save_tables, show_pictures, show_tables
 from seqmodels.callbacks.progress import ProgressReport
 from seqmodels.callbacks.samples import Samples
 from seqmodels.callbacks.trainer_state import find_callback
@@ -25,5 +25,7 @@ __all__ = [
     "Samples",
     "find_callback",
     "save_pictures",
+    "save_tables",
     "show_pictures",
+    "show_tables",
 ]

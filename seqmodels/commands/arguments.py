@@ -50,21 +50,27 @@ def split_data_keys(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
 
     Returns:
         The other arguments, and the values by their keys, read as configuration files have them; what is no YAML is
-        text, such as `*.txt`.
+        text, such as `*.txt`. Keys of several parts make mappings.
 
     Raises:
-        UserError: For a value that is a mapping.
+        UserError: For a value that is a mapping, and for keys under one that is given a value.
 
     Example:
-        >>> split_data_keys(["run=latest", "data.glob=*.md", "data.batch_size=8"])
-        (['run=latest'], {'glob': '*.md', 'batch_size': 8})
+        >>> split_data_keys(["run=latest", "data.glob=*.md", "data.arrays.inputs=series"])
+        (['run=latest'], {'glob': '*.md', 'arrays': {'inputs': 'series'}})
     """
     rest = [argument for argument in arguments if not argument.startswith("data.")]
-    values = {}
+    values: dict[str, Any] = {}
     for argument in arguments:
         if argument not in rest:
             key, _, text = argument.removeprefix("data.").partition("=")
-            values[key] = _value(argument, text)
+            *outer, last = key.split(".")
+            node = values
+            for part in outer:
+                node = node.setdefault(part, {})
+                if not isinstance(node, dict):
+                    raise UserError(f"{argument}: data.{part} is given a value on the same command line")
+            node[last] = _value(argument, text)
     return rest, values
 
 

@@ -29,7 +29,8 @@ class Evaluation:
 
     Args:
         run: A run directory, a checkpoint file in one, or `latest`.
-        split: The part of the data; where left out the test part, or all of another `data.path`.
+        split: The part of the data; where left out the test part, or of another `data.path` the test part that it
+            names, or all of it where it names no parts.
         accelerator: The device.
         precision: The precision.
         trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.

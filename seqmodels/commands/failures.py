@@ -46,7 +46,9 @@ def _configuration(error: BaseException) -> str:
         full = match.group(1)
         value = re.search(re.escape(full) + r"=(\S+)", text)
         if chosen := takers(full):
-            return f"{full}={value.group(1) if value else '...'}: nothing here takes one; {', '.join(chosen)} do"
+            verb = "does" if len(chosen) == 1 else "do"
+            shown = value.group(1) if value else "..."
+            return f"{full}={shown}: nothing here takes {full}=; {' and '.join(chosen)} {verb}"
         parent, _, key = full.rpartition(".")
         valid = valid_keys(parent, sys.argv[1:])
         return unknown_key(parent, key, value.group(1) if value else "...", valid)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from seqmodels.training import Outcome
 
 # Hydra's flags that are of use here.
-FLAGS = ("-h", "--help", "--hydra-help", "-m", "--multirun", "-c", "--cfg", "--resolve", "-p", "--package")
+FLAGS_WITH_VALUE = ("-c", "--cfg", "-p", "--package")
+FLAGS = (*FLAGS_WITH_VALUE, "-h", "--help", "--hydra-help", "-m", "--multirun", "--resolve")
 
 
 def main(arguments: list[str]) -> None:
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> None:
         if equals and value in ("", "null") and key not in ("experiment", "debug") and options(key):
             raise UserError(f"{key}={value}: required; choose one of {', '.join(options(key))}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
-    sys.argv = ["seqmodels train", *arguments]
+    sys.argv = ["seqmodels train", *_flags_first(arguments)]
     failures: list[Exception] = []
 
     def job(composed: DictConfig) -> None:
@@ -50,7 +51,27 @@ def main(arguments: list[str]) -> None:
     except ValueError as error:  # Hydra's word for a group override that it cannot use
         raise UserError(str(error)) from error
     if failures:
-        raise failures[0]
+        raise _of_all(failures, "-m" in arguments or "--multirun" in arguments)
+
+
+def _flags_first(arguments: list[str]) -> list[str]:
+    """Puts flags before the settings, behind which Hydra would not find them all."""
+    flags: list[str] = []
+    settings: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        (flags if word.startswith("-") else settings).append(word)
+        if word in FLAGS_WITH_VALUE:
+            flags += [value for value in (next(words, None),) if value is not None]
+    return [*flags, *settings]
+
+
+def _of_all(failures: list[Exception], sweeping: bool) -> Exception:
+    """Returns what is raised for failed jobs; those of a sweep have been told, but for faults of the program."""
+    fault = next((error for error in failures if explain(error) is None), None)
+    if fault is not None or not sweeping:
+        return fault or failures[0]
+    return UserError(f"{len(failures)} job{'' if len(failures) == 1 else 's'} of the sweep failed")
 
 
 def _run(composed: DictConfig) -> None:

@@ -12,12 +12,14 @@ from seqmodels.models.frontends import (
     OneHot,
     SmallCNN,
     SourceEmbedding,
+    StackedFrames,
     TorchVision,
     WordsWithCharacters,
 )
 from seqmodels.models.language_model import LanguageModel
 from seqmodels.models.readouts import AttentionPooling, LastState, MaxPooling, MeanPooling, Readout
 from seqmodels.models.sequence_model import SequenceModel
+from seqmodels.models.transcriber import Transcriber
 
 __all__ = [
     "AttentionPooling",
@@ -39,6 +41,8 @@ __all__ = [
     "SequenceModel",
     "SmallCNN",
     "SourceEmbedding",
+    "StackedFrames",
     "TorchVision",
+    "Transcriber",
     "WordsWithCharacters",
 ]

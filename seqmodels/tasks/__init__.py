@@ -4,6 +4,7 @@ from seqmodels.tasks.base import Task, TrainingDiverged
 from seqmodels.tasks.forecasting import Forecasting
 from seqmodels.tasks.language_modelling import LanguageModelling
 from seqmodels.tasks.losses import (
+    CTC,
     MAE,
     MSE,
     MSLE,
@@ -17,23 +18,30 @@ from seqmodels.tasks.losses import (
     StudentT,
 )
 from seqmodels.tasks.measures import (
+    Alignments,
     BagOfWords,
     Captions,
     Classification,
     ClassVerdict,
     ExactMatch,
     FrameAccuracy,
+    FreeRunning,
+    Hypotheses,
     Labels,
     Measure,
     Regression,
     Solved,
     SpanF1,
     StepNLL,
+    TextComparison,
+    Transcripts,
     WrittenTunes,
     default_measures,
 )
+from seqmodels.tasks.professor_forcing import ProfessorForcing
 from seqmodels.tasks.schedules import Constant, Cosine, Plateau, Schedule, StepDecay
 from seqmodels.tasks.sequence_task import SequenceTask
+from seqmodels.tasks.sequence_to_sequence import SequenceToSequence
 from seqmodels.tasks.teacher_forcing import (
     ConstantForcing,
     ExponentialForcing,
@@ -41,11 +49,14 @@ from seqmodels.tasks.teacher_forcing import (
     LinearForcing,
     TeacherForcing,
 )
+from seqmodels.tasks.transcription import Transcription
 
 __all__ = [
+    "CTC",
     "MAE",
     "MSE",
     "MSLE",
+    "Alignments",
     "BagOfWords",
     "BinaryCrossEntropy",
     "Captions",
@@ -59,7 +70,9 @@ __all__ = [
     "ExponentialForcing",
     "Forecasting",
     "FrameAccuracy",
+    "FreeRunning",
     "Gaussian",
+    "Hypotheses",
     "InverseSigmoidForcing",
     "KLDivergence",
     "Labels",
@@ -69,10 +82,12 @@ __all__ = [
     "Measure",
     "MultiLabelCrossEntropy",
     "Plateau",
+    "ProfessorForcing",
     "Quantile",
     "Regression",
     "Schedule",
     "SequenceTask",
+    "SequenceToSequence",
     "Solved",
     "SpanF1",
     "StepDecay",
@@ -80,7 +95,10 @@ __all__ = [
     "StudentT",
     "Task",
     "TeacherForcing",
+    "TextComparison",
     "TrainingDiverged",
+    "Transcription",
+    "Transcripts",
     "WrittenTunes",
     "default_measures",
 ]

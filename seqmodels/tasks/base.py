@@ -1,6 +1,6 @@
 """What every task shares: the optimizer, the schedule, clipping, running sums, the carried state, finite numbers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seqmodels.data import TBPTT, Window
+from seqmodels.data import TBPTT, DataModule, Window
 from seqmodels.errors import UserError
 from seqmodels.nn import State, map_state
 from seqmodels.tasks.reporting import Row
@@ -100,6 +100,9 @@ class Task(LightningModule):
     def check_tbptt(self, tbptt: TBPTT) -> None:
         """Refuses windows that the model cannot be trained over; there are none where a subclass says nothing."""
 
+    def check_data(self, data: DataModule) -> None:
+        """Refuses data that the model cannot be trained on; there are none where a subclass says nothing."""
+
     def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
         """Returns what is predicted of each row of a batch, in words: one row, or one for each step.
 
@@ -116,6 +119,10 @@ class Task(LightningModule):
         """Returns pictures of the part that was evaluated last, by their names."""
         return {}
 
+    def tables(self) -> dict[str, str]:
+        """Returns tables in Markdown of the part that was evaluated last, by their names."""
+        return {}
+
     def count_steps(self, lengths: Tensor, num_scored: int, steps: int) -> None:
         """Counts the steps of a training window, and how many are padding.
 
@@ -130,11 +137,15 @@ class Task(LightningModule):
 
     # Optimisation
 
+    def trained_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yields the names and parameters that the optimizer is given: the model's."""
+        yield from self.model.named_parameters()
+
     def configure_optimizers(self) -> Optimizer:
         """Makes the optimizer; only matrices decay."""
         matrices: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.trained_parameters():
             is_matrix = parameter.ndim > 1 and "learned_state" not in name
             (matrices if is_matrix else others).append(parameter)
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
@@ -162,7 +173,7 @@ class Task(LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Measures the norm of the whole gradient, refuses it where it is not finite, and clips."""
-        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
+        parameters = [parameter for _, parameter in self.trained_parameters() if parameter.grad is not None]
         by_norm = gradient_clip_val is not None and gradient_clip_algorithm == "norm"
         limit = gradient_clip_val if by_norm and gradient_clip_val is not None else float("inf")
         self.gradient_norm = nn.utils.clip_grad_norm_(parameters, limit).detach()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from seqmodels.models import SequenceModel
+from seqmodels.models import EncoderDecoder, SequenceModel
 from seqmodels.nn import State
 
 Feed = Literal["argmax", "sample", "mixed"]
@@ -23,7 +23,7 @@ def check_feed(feed: str) -> None:
 
 
 def run_freely(
-    model: SequenceModel,
+    model: SequenceModel | EncoderDecoder,
     inputs: Tensor,
     forced: Tensor,
     feed: Feed = "argmax",
@@ -74,7 +74,7 @@ def run_freely(
 def _mixed(truth: Tensor, logits: Tensor, forced: Tensor, feed: Feed) -> Tensor:
     """Returns what a step reads: ids `(batch,)`, or how likely each token is `(batch, vocab_size)`."""
     if feed == "mixed":
-        probabilities = logits.float().softmax(-1).to(logits.dtype)
+        probabilities = logits.softmax(-1)
         true = one_hot(truth, logits.shape[-1]).to(probabilities.dtype)
         return torch.where(forced[:, None], true, probabilities)
     if feed == "argmax":

@@ -9,9 +9,9 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from seqmodels.data import IGNORE_INDEX, TBPTT, Window
-from seqmodels.decoding import Sampling, TextWriter
+from seqmodels.decoding import BeamSearch, FoundText, Sampling, TextWriter
 from seqmodels.errors import UserError
-from seqmodels.models import LanguageModel
+from seqmodels.models import EncoderDecoder, LanguageModel
 from seqmodels.nn import State, map_state
 from seqmodels.tasks.free_running import Feed, check_feed, run_freely
 from seqmodels.tasks.losses import CrossEntropy
@@ -23,6 +23,11 @@ from seqmodels.tasks.teacher_forcing import ConstantForcing, TeacherForcing
 
 LONGEST_TEXT = 1000
 """Tokens of a text that is written for a context at most."""
+
+
+def longest_target(steps: int) -> int:
+    """Returns how many tokens are written at most for a source of so many steps."""
+    return min(LONGEST_TEXT, 2 * steps + 20)
 
 
 class LanguageModelling(SequenceTask):
@@ -47,12 +52,13 @@ class LanguageModelling(SequenceTask):
         ValueError: A factor is negative, or the feed is unknown.
     """
 
-    model: LanguageModel
+    model: LanguageModel | EncoderDecoder
     teacher_forcing: TeacherForcing
+    search: BeamSearch | None = None  # how `predict_rows` finds texts
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: LanguageModel | EncoderDecoder,
         optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer],
         schedule: Schedule | None = None,
         characters_per_token: dict[str, float] | None = None,
@@ -112,12 +118,20 @@ class LanguageModelling(SequenceTask):
     def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
         """Returns the likeliest text of each context; without contexts, how likely each text is.
 
-        A text is written step by step, each time the likeliest token, up to its end or `LONGEST_TEXT` tokens.
+        A text is written step by step, each time the likeliest token, or by `search` where there is one, up to its end
+        or `LONGEST_TEXT` tokens. A search gives its score too, and of several texts their ranks.
         """
         if window.context is not None:
             writer = TextWriter.from_spec(self.model, spec)
             count = len(window.context)
-            texts = writer.write(None, LONGEST_TEXT, Sampling(temperature=0), count, contexts=window.context)
+            longest = (
+                LONGEST_TEXT if window.context_lengths is None else longest_target(int(window.context_lengths.max()))
+            )
+            greedy, lengths = Sampling(temperature=0), window.context_lengths
+            if self.search is not None:
+                found = writer.search(None, longest, self.search, count, window.context, lengths)
+                return [_ranked(texts, self.search.n_best) for texts in found]
+            texts = writer.write(None, longest, greedy, count, contexts=window.context, context_lengths=lengths)
             return [[{"prediction": text}] for text in texts]
         logits = self.model(window.inputs)[0].float()
         losses = cross_entropy(logits.flatten(0, 1), window.targets.flatten(), reduction="none")
@@ -131,3 +145,11 @@ class LanguageModelling(SequenceTask):
     def lengths_of(self, window: Window) -> Tensor | None:
         """Returns none: read from left to right, what stands behind the end of a row changes nothing before it."""
         return None
+
+
+def _ranked(texts: list[FoundText], count: int) -> list[Row]:
+    """Returns the rows of texts that were found for one context, with their ranks where several were asked for."""
+    return [
+        {**({"rank": rank} if count > 1 else {}), "prediction": text.text, "score": float(f"{text.score:.6g}")}
+        for rank, text in enumerate(texts, 1)
+    ]

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from seqmodels.data import TBPTT, Window
 from seqmodels.data.windows import WHOLE_SEQUENCES
 from seqmodels.errors import UserError
-from seqmodels.models import SequenceModel
+from seqmodels.models import EncoderDecoder, SequenceModel
 from seqmodels.nn import State, activation_penalty, map_state, temporal_activation_penalty, valid_mask
 from seqmodels.tasks.base import Task
 from seqmodels.tasks.losses import Loss, mean_loss
@@ -44,11 +44,11 @@ class SequenceTask(Task):
         ValueError: A factor is negative.
     """
 
-    model: SequenceModel
+    model: SequenceModel | EncoderDecoder
 
     def __init__(
         self,
-        model: SequenceModel,
+        model: SequenceModel | EncoderDecoder,
         optimizer: Callable[[Iterable[dict[str, Any]]], Optimizer],
         loss: Loss,
         schedule: Schedule | None = None,
@@ -57,7 +57,7 @@ class SequenceTask(Task):
         temporal_activation_penalty: float = 0.0,
     ):
         super().__init__(model, optimizer, schedule)
-        self.loss = loss
+        self.loss = self.training_loss = loss
         self.measures = list(measures)
         self.activation_penalty = _checked("activation_penalty", activation_penalty)
         self.temporal_activation_penalty = _checked("temporal_activation_penalty", temporal_activation_penalty)
@@ -69,7 +69,7 @@ class SequenceTask(Task):
         elif self.state is not None:
             self.state = map_state(lambda tensor: tensor.to(self.device), self.state)
         hidden, outputs, self.state = self.run(window, self.state)
-        total, count = self.loss(outputs, window.targets)
+        total, count = self.training_loss(outputs, window.targets)
         loss = mean_loss(total, count)
         self.check_finite(loss, "loss")
         self.train_loss.add(loss, count)
@@ -181,6 +181,10 @@ class SequenceTask(Task):
     def pictures(self) -> "dict[str, Figure]":
         """Returns the measures' pictures of the part that was evaluated last."""
         return {name: picture for measure in self.measures for name, picture in measure.pictures().items()}
+
+    def tables(self) -> dict[str, str]:
+        """Returns the measures' tables of the part that was evaluated last."""
+        return {name: table for measure in self.measures for name, table in measure.tables().items()}
 
 
 def _checked(name: str, factor: float) -> float:

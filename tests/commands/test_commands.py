@@ -106,8 +106,19 @@ def test_a_sweep_makes_a_run_of_each(work, capsys):
 
 def test_one_bad_job_of_a_sweep_does_not_take_the_others_with_it(work, capsys):
     assert main(["train", "-m", "data=text_file", "data.path=mine.txt", "model.hidden_size=-1,8", *SMALL[2:]]) == 1
-    assert "job 0 (" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "job 0 (" in said
+    assert said.count("hidden_size=-1:") == 1  # told once
+    assert said.endswith("seqmodels: 1 job of the sweep failed\n")
     assert len(list(Path("outputs/char_lm").iterdir())) == 1
+
+
+def test_flags_may_stand_anywhere(work, capsys):
+    assert main(["train", "seed=1,2", "-m", "data=text_file", "data.path=mine.txt", *SMALL]) == 0
+    assert len(list(Path("outputs/char_lm").iterdir())) == 2
+    capsys.readouterr()
+    assert main(["train", "seed=7", "--cfg", "job", "data=text_file", "data.path=mine.txt"]) == 0
+    assert "seed: 7" in capsys.readouterr().out
 
 
 def test_every_name_in_every_group_composes():

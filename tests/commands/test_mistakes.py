@@ -219,3 +219,7 @@ def test_debug_shows_the_traceback(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["generate", "debug=true"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_choices_that_take_a_group_are_told(fails):
+    assert fails("train", "readout=mean") == "readout=mean: nothing here takes readout=; model=many_to_one does"

@@ -138,8 +138,9 @@ def test_captions_are_shown_with_their_images(monkeypatch):
 
 def test_captions_that_are_all_right_have_bleu_100(monkeypatch):
     measure = captions_measure(monkeypatch)
-    measure.captions = list(measure.references)
-    assert measure.compute() == {"exact_match": 1, "bleu": pytest.approx(100), "word_accuracy": 1}
+    measure.hypotheses = list(measure.references)
+    right = {"exact_match": 1, "bleu": pytest.approx(100), "chrf": pytest.approx(100), "wer": 0, "cer": 0}
+    assert measure.compute() == {**right, "word_accuracy": 1}
 
 
 # Music
@@ -164,3 +165,14 @@ def test_nll_is_the_loss_of_a_step_and_in_the_mean_over_pieces_each_counts_once(
     assert measure.compute()["nll_by_piece"] == pytest.approx(sum(means) / 3, rel=1e-5)
     measure.clear()
     assert np.isnan(measure.compute()["nll"])
+
+
+@pytest.mark.parametrize("texts", [["ab"] * 20, [chr(100 + number) for number in range(20)]])
+def test_the_verdict_is_left_out_where_no_classifier_can_be_fitted(tunes, texts):
+    model, spec, _ = tunes
+    classes = [0] * 20 if texts[0] == "ab" else [0, 1] * 10  # one class; or lines that have nothing in common
+    known = Known([Text(text, np.array(number)) for text, number in zip(texts, classes, strict=True)])
+    measure = ClassVerdict(model, spec, known, num_samples=2, length=3)
+    assert measure.compute() == {}
+    measure.update({}, WINDOW)
+    assert measure.compute() == {}

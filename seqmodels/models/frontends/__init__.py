@@ -1,5 +1,6 @@
 """Front ends: what turns the inputs of a step into a vector that the recurrent layers read."""
 
+from seqmodels.models.frontends.frames import StackedFrames
 from seqmodels.models.frontends.frontend import Frontend
 from seqmodels.models.frontends.images import SmallCNN, TorchVision
 from seqmodels.models.frontends.tokens import ClassEmbedding, Embedding, OneHot, SourceEmbedding
@@ -15,6 +16,7 @@ __all__ = [
     "OneHot",
     "SmallCNN",
     "SourceEmbedding",
+    "StackedFrames",
     "TorchVision",
     "WordsWithCharacters",
 ]

@@ -1,13 +1,12 @@
 """Measures of captions: what a model makes of each image, held against what people wrote."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from seqmodels.data import IGNORE_INDEX, Window
-from seqmodels.decoding import Sampling, TextWriter
-from seqmodels.tasks.measures.measure import Measure
+from seqmodels.data import Window
+from seqmodels.tasks.measures.hypotheses import Hypotheses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,12 +15,11 @@ NUM_DRAWN = 12
 """How many images are shown with their captions."""
 
 
-class Captions(Measure):
-    """Captions by the likeliest word at each step: exact match, BLEU, and the share of words that are right.
+class Captions(Hypotheses):
+    """Captions by the likeliest word at each step: the figures of texts, and the share of words that are right.
 
-    A word is right where the reference has the same one at the same place; the share is of the words of the references.
-    BLEU is that of Papineni et al. 2002 over the whole part, by sacrebleu (Post 2018, "A call for clarity in reporting
-    BLEU scores"), from 0 to 100, with its smoothing for short texts.
+    A word is right where the reference has the same one at the same place; the share, `word_accuracy`, is of the words
+    of the references. Captions may be shorter than the n-grams of BLEU, which leaves those orders out.
 
     Args:
         model: The language model, conditioned on images.
@@ -29,44 +27,33 @@ class Captions(Measure):
         length: Tokens of a caption at most.
     """
 
+    FIGURES: ClassVar[tuple[str, ...]] = (*Hypotheses.FIGURES, "word_accuracy")
+
     def __init__(self, model: nn.Module, spec: Mapping[str, Any], length: int = 60):
-        self.writer = TextWriter.from_spec(model, spec)
-        self.length = length
-        self.clear()
+        super().__init__(model, spec, length, effective_order=True)
 
     def clear(self) -> None:
         """Starts anew."""
-        self.captions: list[str] = []
-        self.references: list[str] = []
+        super().clear()
         self.images: list[Tensor] = []
 
     def update(self, described: Mapping[str, Tensor], window: Window) -> None:
         """Writes a caption of each image."""
-        assert window.context is not None
-        count = len(window.context)
-        self.captions += self.writer.write(None, self.length, Sampling(0), count, contexts=window.context)
-        decode = self.writer.tokenizer.decode
-        self.references += [decode(row[row != IGNORE_INDEX].tolist()) for row in window.targets]
-        if window.context.ndim == 4:
+        super().update(described, window)
+        if window.context is not None and window.context.ndim == 4:
             self.images += list(window.context[: NUM_DRAWN - len(self.images)].cpu())
 
     def compute(self) -> dict[str, float]:
-        """Returns the three figures."""
-        if not self.captions:
-            return dict.fromkeys(("exact_match", "bleu", "word_accuracy"), float("nan"))
-        import sacrebleu
-
-        pairs = list(zip(self.captions, self.references, strict=True))
+        """Returns the figures."""
+        figures = super().compute()
+        if not self.hypotheses:
+            return figures
         right = total = 0
-        for caption, reference in pairs:
+        for caption, reference in zip(self.hypotheses, self.references, strict=True):
             words, expected = caption.split(), reference.split()
             right += sum(word == other for word, other in zip(words, expected, strict=False))
             total += len(expected)
-        return {
-            "exact_match": sum(caption == reference for caption, reference in pairs) / len(pairs),
-            "bleu": sacrebleu.corpus_bleu(self.captions, [self.references], use_effective_order=True).score,
-            "word_accuracy": right / total if total else float("nan"),
-        }
+        return {**figures, "word_accuracy": right / total if total else float("nan")}
 
     def pictures(self) -> "dict[str, Figure]":
         """Draws the first images with their captions, in red where they are not those of the reference."""
@@ -79,7 +66,7 @@ class Captions(Measure):
         figure = Figure(figsize=(4 * columns, 1.8 * rows), layout="constrained")
         for axes in (grid := figure.subplots(rows, columns, squeeze=False).ravel()):
             axes.set_axis_off()
-        for axes, image, caption, reference in zip(grid, self.images, self.captions, self.references, strict=False):
+        for axes, image, caption, reference in zip(grid, self.images, self.hypotheses, self.references, strict=False):
             axes.imshow(image.movedim(0, -1).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
             axes.set_title(caption or "-", fontsize=9, color="black" if caption == reference else "red", wrap=True)
         return {"captions": figure}

@@ -36,6 +36,10 @@ class Measure(ABC):
         """Returns pictures by their names; none where it has none or nothing was collected."""
         return {}
 
+    def tables(self) -> dict[str, str]:
+        """Returns tables in Markdown by their names; none where it has none or nothing was collected."""
+        return {}
+
 
 def default_measures(spec: Mapping[str, Any]) -> list[Measure]:
     """Returns the measures that fit the targets of data, given their spec."""

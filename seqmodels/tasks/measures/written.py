@@ -15,6 +15,7 @@ from seqmodels.tasks.measures.measure import Measure
 
 HELD_OUT = 5
 """One of so many texts of training is kept from the classifier, to measure it."""
+_NOT_FITTED = object()
 
 
 class ClassVerdict(Measure):
@@ -27,7 +28,8 @@ class ClassVerdict(Measure):
     Args:
         model: The language model.
         spec: Of its data.
-        data: The data, whose texts of training the classifier is fitted to; without them the verdict is left out.
+        data: The data, whose texts of training the classifier is fitted to; without them the verdict is left out, as
+            where these are of one class or have no n-gram in common.
         num_samples: How many are written.
         length: Tokens in each at most.
         temperature: Of sampling, see `seqmodels.decoding.Sampling`; the samples are always drawn from the same seed.
@@ -55,7 +57,7 @@ class ClassVerdict(Measure):
         self.texts = data.training_texts if isinstance(data, ConditionedData) else []
         self.num_samples, self.length = num_samples, length
         self.sampling = Sampling(temperature, top_p=top_p)
-        self._classifier: Any = None
+        self._classifier: Any = _NOT_FITTED
         self.clear()
 
     def clear(self) -> None:
@@ -79,12 +81,12 @@ class ClassVerdict(Measure):
 
     def judge(self, samples: list[str], classes: list[int]) -> dict[str, float]:
         """Returns the figures of samples; NaN where there are none."""
-        if len(self.condition.classes) < 2 or len(self.texts) < HELD_OUT:
+        if self._classifier is _NOT_FITTED:
+            self._classifier = self._fitted()
+        if self._classifier is None:
             return {}
         if not samples:
             return {"verdict": float("nan"), "verdict_on_real": float("nan")}
-        if self._classifier is None:
-            self._classifier = self._fitted()
         classifier, on_real = self._classifier
         right = classifier.predict([self.judged(text) for text in samples]) == classes
         return {"verdict": float(right.mean()), "verdict_on_real": on_real}
@@ -93,8 +95,8 @@ class ClassVerdict(Measure):
         """Returns what of a text the classifier is shown."""
         return text
 
-    def _fitted(self) -> tuple[Any, float]:
-        """Returns the classifier, and its accuracy on what it was not fitted to."""
+    def _fitted(self) -> tuple[Any, float] | None:
+        """Returns the classifier, and its accuracy on what it was not fitted to; `None` where there is none."""
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -104,7 +106,12 @@ class ClassVerdict(Measure):
         texts = [self.judged(text.text) for text in self.texts]
         classes = [int(text.context) for text in self.texts]
         shown = [number for number in range(len(texts)) if number % HELD_OUT]
-        classifier.fit([texts[number] for number in shown], [classes[number] for number in shown])
+        if len({classes[number] for number in shown}) < 2:
+            return None
+        try:
+            classifier.fit([texts[number] for number in shown], [classes[number] for number in shown])
+        except ValueError:  # its word for texts that have no n-gram in common
+            return None
         return classifier, float(classifier.score(texts[::HELD_OUT], classes[::HELD_OUT]))
 
 

@@ -1,0 +1,92 @@
+"""Pictures of where a decoder looked."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from seqmodels.data import IGNORE_INDEX, Tokenizer, Window, tokenizer_from_spec
+from seqmodels.models import EncoderDecoder
+from seqmodels.tasks.measures.measure import Measure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Alignments(Measure):
+    """Heat maps of attention: a row for each token of the target, a column for each step of the source.
+
+    After Bahdanau, Cho and Bengio 2015, figure 3. The tokens are those of the reference, and attention is the model's
+    while it reads them.
+
+    Args:
+        model: The encoder-decoder; one without attention has no pictures.
+        spec: Of its data.
+        num_drawn: How many pairs of an evaluation are drawn.
+
+    Raises:
+        ValueError: Where none are to be drawn.
+    """
+
+    def __init__(self, model: EncoderDecoder, spec: Mapping[str, Any], num_drawn: int = 4):
+        if num_drawn < 1:
+            raise ValueError(f"num_drawn={num_drawn}: expected at least 1")
+        self.model = model
+        self.num_drawn = num_drawn
+        self.target = tokenizer_from_spec(spec["tokenizer"])
+        read = spec["context"].get("tokenizer")
+        self.source: Tokenizer | None = None if read is None else tokenizer_from_spec(read)
+        self.clear()
+
+    def clear(self) -> None:
+        """Starts anew."""
+        self.drawn: list[tuple[list[str], list[str], Tensor]] = []
+
+    @torch.no_grad()
+    def update(self, described: Mapping[str, Tensor], window: Window) -> None:
+        """Keeps what the first pairs look like."""
+        if self.model.attention is None or len(self.drawn) >= self.num_drawn:
+            return
+        assert window.context is not None
+        assert window.context_lengths is not None
+        rows = slice(self.num_drawn - len(self.drawn))
+        memory = self.model.remember(window.context[rows], window.context_lengths[rows])
+        hidden, _ = self.model.hidden(window.inputs[rows], memory=memory)
+        weights = self.model.split(hidden)[1]
+        assert weights is not None
+        read = self.model.encoder.frontend.lengths(window.context_lengths[rows]).tolist()
+        for place, length in enumerate(read):
+            targets = window.targets[place][window.targets[place] != IGNORE_INDEX].tolist()
+            source = self._source_tokens(window.context[place], length)
+            self.drawn.append((source, _shown(self.target, targets), weights[place, : len(targets), :length].cpu()))
+
+    def compute(self) -> dict[str, float]:
+        """Returns no figures."""
+        return {}
+
+    def pictures(self) -> "dict[str, Figure]":
+        """Draws the pairs, dark where attention is high."""
+        if not self.drawn:
+            return {}
+        from matplotlib.figure import Figure
+
+        columns = min(2, len(self.drawn))
+        rows = -(-len(self.drawn) // columns)
+        figure = Figure(figsize=(7 * columns, 6 * rows), layout="constrained")
+        for axes, (source, target, weights) in zip(
+            figure.subplots(rows, columns, squeeze=False).ravel(), self.drawn, strict=False
+        ):
+            axes.imshow(weights.float().numpy(), cmap="Greys", vmin=0, vmax=1, aspect="auto")
+            if source:
+                axes.set_xticks(range(len(source)), source, rotation=90, fontsize=7)
+            axes.set_yticks(range(len(target)), target, fontsize=7)
+        return {"alignments": figure}
+
+    def _source_tokens(self, ids: Tensor, length: int) -> list[str]:
+        return [] if self.source is None else _shown(self.source, ids[:length].tolist())
+
+
+def _shown(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    """Returns what stands for each token on an axis."""
+    return [repr(text)[1:-1] if (text := tokenizer.decode([token])).strip() else repr(text) for token in ids]
