@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from seqmodels.building import build
-from seqmodels.data import Form, Request, Window, collate
+from seqmodels.data import DataModule, Form, Request, Window, collate
 from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
@@ -94,6 +94,23 @@ def _rows(task: Task, requests: Sequence[Request], spec: dict[str, Any], batch_s
 def _on(window: Window, device: torch.device) -> Window:
     moved = {name: value.to(device) for name, value in window._asdict().items() if isinstance(value, torch.Tensor)}
     return Window(**(window._asdict() | moved))
+
+
+def read_source(run: Run, source: str) -> torch.Tensor:
+    """Reads one source that something is to be written for, as the data of a run do.
+
+    Args:
+        run: The run.
+        source: A text, or the file of a recording.
+
+    Returns:
+        The source `(steps, ...)`.
+
+    Raises:
+        UserError: Where it cannot be read, or the run makes nothing of sources.
+    """
+    data: DataModule = build(run.config["data"], "data", spec=run.spec)
+    return torch.from_numpy(data.read_source(source).context)
 
 
 def write_rows(rows: Iterable[Row], path: str) -> tuple[int, list[Row]]:

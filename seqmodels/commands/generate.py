@@ -39,8 +39,10 @@ class Generation:
         prompt: What the text begins with; a new line where left out.
         class_: The class to write for, where the run writes by class.
         image: The file of the image to write of, where the run writes of images.
+        source: What to translate, where the run makes one sequence of another: a text, or the file of a recording.
         length: Tokens to write at most.
-        temperature: Below 1 more likely tokens, above 1 more surprising ones, 0 the likeliest; 0.8 where left out.
+        temperature: Below 1 more likely tokens, above 1 more surprising ones, 0 the likeliest; where left out 0.8, and
+            0 for a source.
         top_k: Draws from the k likeliest tokens alone.
         top_p: Draws from the likeliest tokens that together hold this probability.
         num_samples: How many texts.
@@ -62,6 +64,7 @@ class Generation:
     prompt: str | None = None
     class_: str | None = None
     image: str | None = None
+    source: str | None = None
     length: int = 400
     temperature: float | None = None
     top_k: int | None = None
@@ -88,15 +91,23 @@ def generate(chosen: Generation) -> Iterator[str]:
         UserError: For a value out of range, keys that do not go together, or a prompt the vocabulary cannot spell.
     """
     from seqmodels.decoding import BeamSearch, read_context
+    from seqmodels.prediction import read_source
     from seqmodels.runs import load_model, load_run, text_writer
     from seqmodels.trust import module_names, trusting
 
     decoding, constraints = _read(chosen)
+    for key, value in (("class", chosen.class_), ("image", chosen.image)):
+        if chosen.source is not None and value is not None:
+            raise UserError(f"source={chosen.source}: goes without {key}={value}")
     with trusting(module_names(chosen.trusted)):
         loaded = load_run(chosen.run)
         writer = text_writer(load_model(loaded), loaded.spec)
-        context = read_context(writer.condition, chosen.class_, chosen.image)
+        if chosen.source is None:
+            context = read_context(writer.condition, chosen.class_, chosen.image)
+        else:
+            context = read_source(loaded, chosen.source)
         shown = writer.default_prompt() if chosen.prompt is None else chosen.prompt
+        writer.encode_prompt(shown)  # refuses what cannot be spelt before anything is shown
         chosen = replace(chosen, prompt=shown)
         if isinstance(decoding, BeamSearch):
             yield from _search(writer, chosen, decoding, constraints, context)
@@ -157,7 +168,8 @@ def _read(chosen: Generation) -> "tuple[Sampling | BeamSearch, Constraints]":
         refuse_drawing(chosen, *DRAWING)
     elif chosen.required:
         raise UserError(f"required={chosen.required}: only a beam search can promise a text; give beam_size too")
-    temperature = TEMPERATURE if chosen.temperature is None else chosen.temperature
+    usual = TEMPERATURE if chosen.source is None else 0.0
+    temperature = usual if chosen.temperature is None else chosen.temperature
     try:
         constraints = Constraints(
             min_length=chosen.min_length,

@@ -10,7 +10,7 @@ from seqmodels.data.formats.pairs import TextPair
 from seqmodels.data.module import DataModule, Loaded, Request
 from seqmodels.data.pairs.encoding import PairTokenizers
 from seqmodels.data.pairs.limits import LengthLimits
-from seqmodels.data.pairs.requests import read_sources, source_request
+from seqmodels.data.pairs.requests import encode_source, read_sources, source_request
 from seqmodels.data.splits import check_fractions
 from seqmodels.data.synthetic.pair_problem import PairProblem
 from seqmodels.data.tokenizers import CharTokenizer, Tokenizer
@@ -118,6 +118,10 @@ class GeneratedPairs(DataModule):
         """Reads source texts like the problem's from a table's column "source", or from the lines of a text file."""
         tokenizers = self._tokenizers()
         return [source_request(row, path, tokenizers, LengthLimits(), closed=True) for row in read_sources(path)]
+
+    def read_source(self, source: str) -> Example:
+        """Makes an example of a source text like the problem's."""
+        return encode_source(source, f"source={source}", self._tokenizers(), LengthLimits(), closed=True)
 
     def _tokenizers(self) -> PairTokenizers:
         if self.earlier is not None:

@@ -101,6 +101,20 @@ class DataModule(LightningDataModule, ABC):
         """
         raise UserError(f"input={path}: {type(self).__name__} reads no file to predict from")
 
+    def read_source(self, source: str) -> "Example":
+        """Reads one source that something is to be written for.
+
+        Args:
+            source: The text, or the name of the file that has it.
+
+        Returns:
+            An example without a target.
+
+        Raises:
+            UserError: Where it cannot be read, or these data know no sources.
+        """
+        raise UserError(f"source={source}: the texts of this run are not made of another sequence; leave it out")
+
     def prepare_data(self) -> None:
         """Loads once, in one process, so that others find downloads and encoded arrays in the cache."""
         if self._loaded is None:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqmodels.data.examples import load_examples
+from seqmodels.data.examples import Example, load_examples
 from seqmodels.data.formats.pairs import Empty, TextPair, aligned_files, read_pairs
 from seqmodels.data.module import DataModule, Loaded, Request
 from seqmodels.data.pairs.encoding import PairTokenizers
 from seqmodels.data.pairs.limits import LengthLimits, TooLong
-from seqmodels.data.pairs.requests import read_sources, source_request
+from seqmodels.data.pairs.requests import encode_source, read_sources, source_request
 from seqmodels.data.splits import check_fractions, split_parts
 from seqmodels.data.tokenizers import Tokenizer, WordTokenizer
 from seqmodels.data.windows import TBPTT, WHOLE_SEQUENCES
@@ -110,6 +110,10 @@ class ParallelText(DataModule):
             raise UserError(f"input={path}: only a trained run can write")
         tokenizers = self._tokenizers([])
         return [source_request(row, path, tokenizers, self.limits) for row in read_sources(path, self._column())]
+
+    def read_source(self, source: str) -> Example:
+        """Makes an example of a source text."""
+        return encode_source(source, f"source={source}", self._tokenizers([]), self.limits)
 
     def _column(self) -> str | None:
         """Returns the column of a table that the user named; endings of files in a folder are no columns."""

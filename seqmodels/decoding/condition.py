@@ -17,7 +17,8 @@ class Condition:
     """What texts are conditioned on: a class by its name, or an image by its file.
 
     Attributes:
-        classes: The names of the classes; none where it is an image.
+        classes: The names of the classes; none where it is something else.
+        of_sources: Whether it is a sequence, which the data of the run read.
         image_channels: 1 for grey, 3 for colour.
         image_size: Height and width that images are brought to; `None` where it is a class.
 
@@ -27,6 +28,7 @@ class Condition:
     """
 
     classes: Sequence[str] = ()
+    of_sources: bool = False
     image_channels: int = 1
     image_size: tuple[int, int] | None = None
 
@@ -44,7 +46,7 @@ class Condition:
             if context["kind"] == "classes":
                 return cls([str(name) for name in context["classes"]])
             if context["kind"] in ("tokens", "frames"):
-                return cls()  # a sequence
+                return cls(of_sources=True)
             height, width = (int(side) for side in context["image_size"])
             return cls(image_channels=int(context["image_channels"]), image_size=(height, width))
         except (KeyError, TypeError, ValueError) as error:
@@ -95,6 +97,11 @@ def read_context(condition: Condition | None, class_name: str | None, image: str
             if value is not None:
                 raise UserError(f"{key}={value}: the texts of this run are conditioned on nothing; leave it out")
         return None
+    if condition.of_sources:
+        given = next(
+            (f"{key}={value}" for key, value in (("class", class_name), ("image", image)) if value), "source=null"
+        )
+        raise UserError(f"{given}: this run makes one sequence of another; expected source=, a text or a file")
     if image is not None:
         return condition.of_image(image)
     if condition.image_size is not None and class_name is None:

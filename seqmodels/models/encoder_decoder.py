@@ -57,8 +57,8 @@ class EncoderDecoder(nn.Module):
         dropout: The same between recurrent layers.
         output_dropout: The same before the projection to the vocabulary.
         share_embeddings: Uses the encoder's embedding for the target too; both sides need one vocabulary.
-        tie_weights: Uses the target's embedding as the projection's weights (Press and Wolf 2017); it must be as wide
-            as the decoder.
+        tie_weights: Uses the target's embedding as the projection's weights (Press and Wolf 2017); what tokens are
+            predicted from is then as wide as it, and otherwise as the decoder.
         backend: How custom cells run, see `seqmodels.nn.backends`.
         stacking: How the decoder's recurrent layers are connected.
 
@@ -111,7 +111,8 @@ class EncoderDecoder(nn.Module):
         self.input_dropout = nn.Dropout(input_dropout)
         reading = encoder.recurrent
         summarised = Context(reading.num_directions * reading.hidden_sizes[-1], "inputs") if summary else None
-        features = hidden_size if isinstance(hidden_size, int) else hidden_size[-1]
+        width = hidden_size if isinstance(hidden_size, int) else hidden_size[-1]
+        features = self.frontend.features if tie_weights else width
         self.recurrent = make_recurrent(
             cell,
             self.frontend.features + (features if input_feeding else 0),
@@ -131,16 +132,9 @@ class EncoderDecoder(nn.Module):
         self.output_dropout = nn.Dropout(output_dropout)
         self.head = nn.Linear(features, vocab_size)
         if tie_weights:
-            self._tie(embedding_size)
+            nn.init.normal_(self.frontend.table.weight, std=features**-0.5)
+            self.head.weight = self.frontend.table.weight
         self.copying = self._gate(copying)
-
-    def _tie(self, embedding_size: int) -> None:
-        if self.frontend.features != self.features:
-            raise ValueError(
-                f"tie_weights=true: expected an embedding as wide as the decoder, {self.features}, got {embedding_size}"
-            )
-        nn.init.normal_(self.frontend.table.weight, std=self.features**-0.5)
-        self.head.weight = self.frontend.table.weight
 
     def _gate(self, copying: bool) -> nn.Linear | None:
         """Makes what says how much is copied."""

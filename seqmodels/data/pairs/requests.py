@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from seqmodels.data.examples import Example
 from seqmodels.data.formats.lines import lenient_lines, undecodable
 from seqmodels.data.formats.pairs import is_headed
 from seqmodels.data.labelled.reading import TextRow, read_texts_to_label
 from seqmodels.data.module import Request
 from seqmodels.data.pairs.encoding import PairTokenizers
 from seqmodels.data.pairs.limits import LengthLimits
+from seqmodels.errors import UserError
 
 
 def read_sources(path: str, column: str | None = None) -> Iterator[TextRow]:
@@ -46,12 +48,33 @@ def source_request(
     """
     if row.problem:
         return Request(row.line, None, row.problem)
-    place = f"{path} line {row.line}"
-    unknown = tokenizers.source.unknown(row.text)
+    try:
+        example = encode_source(row.text, f"{path} line {row.line}", tokenizers, limits, closed)
+    except UserError as error:
+        return Request(row.line, None, str(error))
+    return Request(row.line, example, items=[{"source": row.text}])
+
+
+def encode_source(
+    text: str, place: str, tokenizers: PairTokenizers, limits: LengthLimits, closed: bool = False
+) -> Example:
+    """Makes an example whose target is to be written.
+
+    Args:
+        text: The source.
+        place: Where it stands, for messages.
+        tokenizers: As in `source_request`.
+        limits: As in `source_request`.
+        closed: As in `source_request`.
+
+    Raises:
+        UserError: Where it has tokens that nobody knows, or is too long.
+    """
+    unknown = tokenizers.source.unknown(text)
     if unknown and (closed or tokenizers.source.unknown_id is None):
-        return Request(row.line, None, f"{place}: {', '.join(map(repr, unknown))} never occurs in the training data")
-    example = tokenizers.request(row.text)
+        raise UserError(f"{place}: {', '.join(map(repr, unknown))} never occurs in the training data")
+    example = tokenizers.request(text)
     assert example.context is not None
     if problem := limits.problem(example.context, "source"):
-        return Request(row.line, None, f"{place}: {problem}")
-    return Request(row.line, example, items=[{"source": row.text}])
+        raise UserError(f"{place}: {problem}")
+    return example

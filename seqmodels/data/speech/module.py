@@ -139,6 +139,13 @@ class Speech(ConditionedData):
         frames, tokenizer = _frames_of(spec), tokenizer_from_spec(spec["tokenizer"])
         return [_request(number, file, frames, tokenizer) for number, file in files]
 
+    def read_source(self, source: str) -> Example:
+        """Makes an example of a WAV file."""
+        if self.config.spec is None:
+            raise UserError(f"source={source}: only a trained run can write")
+        frames = _frames_of(self.config.spec).read(Path(source).expanduser())
+        return encode_request(frames, tokenizer_from_spec(self.config.spec["tokenizer"]))
+
 
 def _request(number: int, file: Path, frames: Frames, tokenizer: Tokenizer) -> Request:
     try:

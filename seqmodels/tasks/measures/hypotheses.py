@@ -103,7 +103,9 @@ class TextComparison(Measure):
     def _scorers(self) -> list[tuple[str, Any]]:
         from sacrebleu.metrics import BLEU, CHRF  # it takes a while, and not every run measures texts
 
-        return [("bleu", BLEU(tokenize=self.tokenize, effective_order=self.effective_order)), ("chrf", CHRF())]
+        given = self.tokenize == "none"  # it would warn of texts that are parted into tokens already
+        bleu = BLEU(tokenize=self.tokenize, effective_order=self.effective_order, force=given)
+        return [("bleu", bleu), ("chrf", CHRF())]
 
 
 def _cell(text: str) -> str:
