@@ -193,6 +193,10 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _checked(value: Any, hint: Any, path: str, strict: bool) -> Any:
+    if isinstance(value, dict) and not _takes_mapping(hint):
+        raise UserError(
+            f"{path}: expected {describe_type(hint)}, got {', '.join(value) or 'nothing'} without a _target_"
+        )
     if not _plain(value):
         return value
     try:
@@ -200,6 +204,11 @@ def _checked(value: Any, hint: Any, path: str, strict: bool) -> Any:
     except ValidationError as error:
         shown = "null" if value is None else value
         raise UserError(f"{path}={shown}: expected {describe_type(hint)}, got {type(value).__name__}") from error
+
+
+def _takes_mapping(hint: Any) -> bool:
+    parts = [hint, *typing.get_args(hint)]
+    return any(part in (Any, object, dict) or typing.get_origin(part) in (dict, Mapping) for part in parts)
 
 
 def _plain(value: Any) -> bool:

@@ -67,6 +67,12 @@ def test_arguments_are_held_against_the_signature(arguments, message):
         build({"_target_": "seqmodels.nn.LSTMCell", **arguments}, "cell")
 
 
+def test_a_mapping_that_makes_no_object_is_refused_where_one_is_expected():
+    with pytest.raises(UserError, match=r"model\.stacking: expected .*null.*, got connections without a _target_"):
+        node = {"_target_": "seqmodels.models.LanguageModel", "stacking": {"connections": "plain"}}
+        build(node, "model", vocab_size=5)
+
+
 def test_a_target_of_null_alone_stands_for_nothing():
     assert build({"_target_": None}, "attention") is None
 
