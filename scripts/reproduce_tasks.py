@@ -50,6 +50,7 @@ class Row:
         return " ".join([f"experiment={self.experiment}", *self.overrides])
 
 
+TRANSLATED, SPOKEN = "data.path=DATA/multi30k", "data.path=DATA/spoken_digits"
 ROWS = [
     Row("sentiment", "test/accuracy", ">= 0.99", 60, ["test/bag_of_words_accuracy"]),
     Row("digits_rows", "test/accuracy", ">= 0.97", 60, ["test/macro_f1"]),
@@ -89,6 +90,17 @@ ROWS = [
     Row("chorales", "test/nll", "<= 8.6", 600, [], ["data.path=DATA/JSB_Chorales.mat"]),
     Row("partut", "test/accuracy", ">= 0.88", 300, [], ["data.path=DATA/ud_en_partut"]),
     Row("tunes", "test/parses", ">= 0.90", 300, ["test/bits_per_character"], ["data.path=DATA/irish.abc"]),
+    Row("reversal", "test/exact_match", ">= 0.99", 180, ["test/exposure_gap"]),
+    Row("dates", "test/exact_match", ">= 0.99", 300, ["test/exposure_gap"]),
+    Row("dates", "test/exact_match", "", 300, ["test/exposure_gap"], ["attention=none"]),
+    Row("decimal_addition", "test/exact_match", ">= 0.99", 600, ["test/exposure_gap"]),
+    Row("translation", "val/bleu", ">= 25", 3600, ["val/chrf", "val/perplexity"], [TRANSLATED]),
+    Row("translation", "val/bleu", "5 less", 3600, ["val/chrf", "val/perplexity"], [TRANSLATED, "attention=none"]),
+    *(
+        Row(name, "test/wer", "", 600, ["test/exact_match"], [SPOKEN, f"data.test_speaker={speaker}"])
+        for speaker in ("george", "jackson")
+        for name in ("spoken_digits_ctc", "spoken_digits")
+    ),
 ]
 
 
@@ -112,7 +124,7 @@ def line(row: Row, found: list[dict[str, Any]]) -> str:
     figure = mean(row.metric)
     if row.seeds > 1:
         figure += f" (mean of {', '.join(f'{result[row.metric]:.4g}' for result in found)})"
-    beside = ", ".join(f"{name.removeprefix('test/')} {mean(name)}" for name in row.beside)
+    beside = ", ".join(f"{name.partition('/')[2]} {mean(name)}" for name in row.beside)
     training, whole = (max(result[name] for result in found) for name in ("train/seconds", "command/seconds"))
     return (
         f"| `{row.name}` | {row.metric.removeprefix('test/')} {figure} | {row.target} | {beside} | {training:.0f} s | "
@@ -140,7 +152,7 @@ def main() -> None:
             continue
         lines[row.name] = line(row, found)
         print(lines[row.name], flush=True)
-    head = "| command: `seqmodels train ...` | test part | to reach | beside | training | command | within |\n"
+    head = "| command: `seqmodels train ...` | test part, or val | to reach | beside | training | command | within |\n"
     table = head + "|---|---|---|---|---|---|---|\n" + "\n".join(lines[row.name] for row in ROWS if row.name in lines)
     before, after = page.partition(BEGIN)[0], page.partition(END)[2]
     arguments.output.write_text(f"{before}{BEGIN}\n\nMeasured {date.today()}.\n\n{table}\n\n{END}{after}")

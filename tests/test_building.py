@@ -68,8 +68,8 @@ def test_arguments_are_held_against_the_signature(arguments, message):
 
 
 def test_a_mapping_that_makes_no_object_is_refused_where_one_is_expected():
+    node = {"_target_": "seqmodels.models.LanguageModel", "stacking": {"connections": "plain"}}
     with pytest.raises(UserError, match=r"model\.stacking: expected .*null.*, got connections without a _target_"):
-        node = {"_target_": "seqmodels.models.LanguageModel", "stacking": {"connections": "plain"}}
         build(node, "model", vocab_size=5)
 
 

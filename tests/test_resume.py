@@ -103,6 +103,12 @@ TASKS = {
         *("loss=gaussian", "trainer.max_steps=10"),
         *("callbacks.pictures=null", "trainer.limit_val_batches=1"),
     ],
+    "pairs that read samples of their own, with professor forcing": [
+        *("experiment=reversal", "data.num_pairs=60", "data.val_fraction=0.1", "data.batch_size=10"),
+        *("data.problem.longest=6", "trainer.max_epochs=2", "teacher_forcing=linear", "task.feed=sample"),
+        "task.professor={_target_: seqmodels.tasks.ProfessorForcing, _partial_: true, cell: ${cell}, hidden_size: 4}",
+        *("task.measures.hypotheses.length=6", "callbacks.pictures=null"),
+    ],
 }
 
 

@@ -7,11 +7,12 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
 from seqmodels.data import TBPTT, CharTokenizer, Window
+from seqmodels.decoding import Sampling, TextWriter
 from seqmodels.errors import UserError
 from seqmodels.models import Encoder, EncoderDecoder, SourceEmbedding
 from seqmodels.nn import AdditiveAttention, GRUCell
 from seqmodels.nn.attention import coverage_loss
-from seqmodels.tasks import Alignments, ProfessorForcing, SequenceToSequence
+from seqmodels.tasks import Alignments, Hypotheses, ProfessorForcing, SequenceToSequence
 
 SOURCE, SOURCE_LENGTHS = torch.tensor([[3, 1, 4, 1], [2, 6, 0, 0]]), torch.tensor([4, 2])
 TARGETS = torch.tensor([[1, 2, 3], [4, 5, -100]])
@@ -131,6 +132,10 @@ def spec(*, source=True):
     return {"tokenizer": tokenizer.to_spec(), "context": context}
 
 
+def full_spec():
+    return {**spec(), "shape": "sequence_to_sequence", "bos": 0, "eos": 6, "unk": None}
+
+
 def test_alignments_are_the_models_weights_with_tokens_on_the_axes():
     task = make_task()
     measure = Alignments(task.model, spec(), num_drawn=2)
@@ -161,3 +166,27 @@ def test_alignments_without_attention_or_without_tokens():
     assert len(figure.axes[0].images) == 1
     with pytest.raises(ValueError, match="num_drawn=0: expected at least 1"):
         Alignments(make_task().model, spec(), num_drawn=0)
+
+
+def test_hypotheses_are_what_the_model_writes_after_the_tokens_that_it_is_given():
+    task = make_task()
+    described = full_spec()
+    free, warm = (Hypotheses(task.model, described, length=6, warm_start=given) for given in (0, 2))
+    for measure in (free, warm):
+        measure.update({}, WINDOW)
+        assert measure.references == ["abc", "de"]
+        assert measure.sources == ["cada", "b"]  # and <eos>, which is no text
+    assert [text[:2] for text in warm.hypotheses] == ["ab", "de"]
+    assert [text[:2] for text in free.hypotheses] != ["ab", "de"]
+    writer = TextWriter.from_spec(task.model, described)
+    expected = writer.write(None, 6, Sampling(0), 2, contexts=SOURCE, context_lengths=SOURCE_LENGTHS)
+    assert free.hypotheses == expected
+    assert set(warm.compute()) == {"exact_match", "bleu", "chrf", "wer", "cer"}
+    with pytest.raises(ValueError, match="warm_start=-1: expected at least 0"):
+        Hypotheses(task.model, described, warm_start=-1)
+
+
+def test_references_are_what_people_wrote_where_that_is_known():
+    measure = Hypotheses(make_task().model, full_spec(), length=2)
+    measure.update({}, WINDOW._replace(references=("ab c", "D E")))
+    assert measure.references == ["ab c", "D E"]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from seqmodels.data import IGNORE_INDEX, Tokenizer, Window, tokenizer_from_spec
-from seqmodels.decoding import Sampling, TextWriter, likeliest_path, prefix_beam_search
+from seqmodels.decoding import Constraints, Sampling, TextWriter, likeliest_path, prefix_beam_search
 from seqmodels.tasks.measures.edits import error_rate
 from seqmodels.tasks.measures.measure import Measure
 
@@ -122,6 +122,7 @@ class Hypotheses(TextComparison):
         length: Tokens of a text at most.
         tokenize: See `TextComparison`.
         effective_order: See `TextComparison`.
+        warm_start: How many tokens of the reference are given first.
 
     Raises:
         ValueError: Where a value is out of range.
@@ -134,16 +135,20 @@ class Hypotheses(TextComparison):
         length: int = 100,
         tokenize: str = "13a",
         effective_order: bool = False,
+        warm_start: int = 0,
     ):
         super().__init__(spec, tokenize, effective_order)
         if length < 1:
             raise ValueError(f"length={length}: expected at least 1")
+        if warm_start < 0:
+            raise ValueError(f"warm_start={warm_start}: expected at least 0")
         self.writer = TextWriter.from_spec(model, spec)
-        self.length = length
+        self.length, self.warm_start = length, warm_start
 
     def write(self, described: Mapping[str, Tensor], window: Window) -> list[str]:
         """Returns a text for each context."""
         assert window.context is not None
+        given = [row[row != IGNORE_INDEX][: self.warm_start].tolist() for row in window.targets]
         return self.writer.write(
             None,
             self.length,
@@ -151,6 +156,7 @@ class Hypotheses(TextComparison):
             len(window.context),
             contexts=window.context,
             context_lengths=window.context_lengths,
+            constraints=Constraints(prefix=given) if self.warm_start else None,
         )
 
 

@@ -1,0 +1,79 @@
+"""Greedy decoding against beam search on a part of a trained run's data: BLEU, and tokens written a second.
+
+    python scripts/compare_decoding.py RUN [--split val] [--beams 1 5] [--length-penalty 1.0] [--json FILE]
+
+A beam of 1 is greedy. References are the texts as they stand in the user's file; BLEU takes tokens as spaces part them.
+"""
+
+import argparse
+import json
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from sacrebleu.metrics import BLEU
+
+from seqmodels.building import build
+from seqmodels.data import DataModule, Window
+from seqmodels.decoding import BeamSearch, Sampling, TextWriter
+from seqmodels.runs import Run, load_model, load_run
+from seqmodels.tasks.language_modelling import longest_target
+
+
+def translate(writer: TextWriter, windows: list[Window], search: Sampling | BeamSearch) -> tuple[list[str], float]:
+    """Writes a text for each row; returns them and the seconds that it took."""
+    texts, begin = [], time.perf_counter()
+    for window in windows:
+        assert window.context is not None
+        assert window.context_lengths is not None
+        longest = longest_target(int(window.context_lengths.max()))
+        rows = len(window.context)
+        texts += writer.write(None, longest, search, rows, None, window.context, window.context_lengths)
+    return texts, time.perf_counter() - begin
+
+
+def compare(run: Run, split: str, beams: list[int], length_penalty: float) -> list[dict[str, Any]]:
+    """Returns a row for each beam."""
+    data: DataModule = build(run.config["data"], "data", spec=run.spec)
+    data.setup("validate")
+    windows = list(data.evaluation_dataloader(split))
+    references = [text for window in windows for text in window.references]
+    writer = TextWriter.from_spec(load_model(run), run.spec)
+    bleu, rows = BLEU(tokenize="none", force=True), []
+    for beam in beams:
+        search = Sampling(0) if beam == 1 else BeamSearch(beam, length_penalty=length_penalty)
+        texts, seconds = translate(writer, windows, search)
+        tokens = sum(len(writer.tokenizer.encode(text)) + 1 for text in texts)
+        rows.append(
+            {
+                "beam": beam,
+                "length_penalty": length_penalty if beam > 1 else 0.0,
+                "bleu": round(bleu.corpus_score(texts, [references]).score, 2),
+                "tokens_per_second": round(tokens / seconds),
+                "seconds": round(seconds, 1),
+            }
+        )
+        print(json.dumps(rows[-1]), flush=True)
+    print(bleu.get_signature())
+    return rows
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--beams", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--length-penalty", type=float, default=1.0)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    rows = compare(load_run(arguments.run), arguments.split, arguments.beams, arguments.length_penalty)
+    if arguments.json:
+        told = {"rows": rows, "threads": torch.get_num_threads(), "torch": torch.__version__}
+        arguments.json.write_text(json.dumps({**told, "date": date.today().isoformat()}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
