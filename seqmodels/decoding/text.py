@@ -197,17 +197,14 @@ class TextWriter:
         return [int(i) for i in self.tokenizer.encode(text)]
 
     def _bound(self, contexts: Tensor | None, context_lengths: Tensor | None, beam_size: int = 1) -> StepModel:
-        """Returns the model with what its texts are conditioned on, which is read once.
+        """Returns the model with what its texts are conditioned on, which is read once for each.
 
         There is a row of both for each text; the rows of a beam are neighbours.
         """
         device = next(self.model.parameters()).device
-        given = [
-            None if tensor is None else tensor.to(device).repeat_interleave(beam_size, 0)
-            for tensor in (contexts, context_lengths)
-        ]
+        given = [None if tensor is None else tensor.to(device) for tensor in (contexts, context_lengths)]
         with torch.no_grad():
-            memory = self.model.remember(*given)
+            memory = self.model.repeat(self.model.remember(*given), beam_size)
         split = getattr(self.model, "split", None)  # of models with attention
 
         def step(ids: Tensor, state: State | None = None) -> tuple[Tensor, State, Tensor | None]:

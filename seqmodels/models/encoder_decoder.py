@@ -10,7 +10,7 @@ from seqmodels.models.checks import check_probabilities, check_sizes
 from seqmodels.models.copying import mix_copies
 from seqmodels.models.encoder import Bridge, BridgeKind, Encoder
 from seqmodels.models.frontends import Embedding
-from seqmodels.nn import Context, Stacking, State, make_recurrent
+from seqmodels.nn import Context, Stacking, State, make_recurrent, map_state
 from seqmodels.nn.attention import Attention, Memory
 
 
@@ -180,6 +180,17 @@ class EncoderDecoder(nn.Module):
             summary = last[..., : self.encoder.recurrent.hidden_sizes[-1]].transpose(0, 1).flatten(1)
         attended = None if self.attention is None else self.attention.remember(encoded.outputs, encoded.lengths)
         return Source(self.bridge(encoded.state), attended, summary, context if self.copying is not None else None)
+
+    def repeat(self, memory: Source, times: int) -> Source:
+        """Gives each row of what `remember` made so many neighbours, as the hypotheses of a beam need it."""
+        if times == 1:
+            return memory
+        state = memory.state and map_state(lambda tensor: tensor.repeat_interleave(times, 1), memory.state)
+        attended = memory.attended and Memory(*(tensor.repeat_interleave(times, 0) for tensor in memory.attended))
+        summary, ids = (
+            None if tensor is None else tensor.repeat_interleave(times, 0) for tensor in (memory.summary, memory.ids)
+        )
+        return Source(state, attended, summary, ids)
 
     def hidden(
         self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None, memory: Source | None = None

@@ -129,6 +129,10 @@ class SequenceModel(nn.Module):
         """
         return None if self.context is None or context is None else self.context(context)
 
+    def repeat(self, memory: Any, times: int) -> Any:
+        """Gives each row of what `remember` made so many neighbours, as the hypotheses of a beam need it."""
+        return None if memory is None else memory.repeat_interleave(times, 0)
+
     def hidden(
         self,
         inputs: Tensor,

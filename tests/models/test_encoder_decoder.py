@@ -104,6 +104,19 @@ def test_every_row_of_a_state_can_be_taken_by_itself(name):
     torch.testing.assert_close(model.outputs(got, memory=few), model.outputs(expected, memory=memory)[rows])
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_repeated_memories_are_those_of_repeated_sources(name):
+    model = form(name)
+    memory = model.repeat(model.remember(SOURCE, LENGTHS), 2)
+    expected = model.remember(SOURCE.repeat_interleave(2, 0), LENGTHS.repeat_interleave(2))
+    rows = TARGET.repeat_interleave(2, 0)
+    for made in (memory, expected):
+        hidden, _ = model.hidden(rows, memory=made)
+        logits = model.outputs(hidden, memory=made)
+        torch.testing.assert_close(logits[::2], model(TARGET, context=SOURCE, context_lengths=LENGTHS)[0])
+        torch.testing.assert_close(logits[1::2], logits[::2])
+
+
 def test_without_attention_the_source_comes_by_the_first_state_alone():
     model = make(bridge="zero")
     one, _ = model(TARGET, context=SOURCE, context_lengths=LENGTHS)
