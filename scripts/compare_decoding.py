@@ -22,13 +22,13 @@ from seqmodels.runs import Run, load_model, load_run
 from seqmodels.tasks.language_modelling import longest_target
 
 
-def translate(writer: TextWriter, windows: list[Window], search: Sampling | BeamSearch) -> tuple[list[str], float]:
+def translate(
+    writer: TextWriter, windows: list[Window], search: Sampling | BeamSearch, longest: int
+) -> tuple[list[str], float]:
     """Writes a text for each row; returns them and the seconds that it took."""
     texts, begin = [], time.perf_counter()
     for window in windows:
         assert window.context is not None
-        assert window.context_lengths is not None
-        longest = longest_target(int(window.context_lengths.max()))
         rows = len(window.context)
         texts += writer.write(None, longest, search, rows, None, window.context, window.context_lengths)
     return texts, time.perf_counter() - begin
@@ -44,7 +44,7 @@ def compare(run: Run, split: str, beams: list[int], length_penalty: float) -> li
     bleu, rows = BLEU(tokenize="none", force=True), []
     for beam in beams:
         search = Sampling(0) if beam == 1 else BeamSearch(beam, length_penalty=length_penalty)
-        texts, seconds = translate(writer, windows, search)
+        texts, seconds = translate(writer, windows, search, longest_target(run.spec))
         tokens = sum(len(writer.tokenizer.encode(text)) + 1 for text in texts)
         rows.append(
             {

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,12 +11,12 @@ import numpy as np
 import torch
 
 from seqmodels.building import build
-from seqmodels.data import DataModule, Form, Request, Window, collate
+from seqmodels.data import DataModule, Example, Form, Request, Window, collate
 from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
 from seqmodels.runs import Run, load_model
-from seqmodels.tasks import LanguageModelling, Task
+from seqmodels.tasks import LanguageModelling, Task, Transcription
 from seqmodels.tasks.reporting import Row
 
 FORMATS = (".csv", ".tsv", ".jsonl")
@@ -60,9 +61,7 @@ def predict(
         raise UserError(f"input={path}: there is nothing in it to predict anything for")
     task = build_task(config, load_model(run), run.spec).to(device).eval()
     if search is not None:
-        if not isinstance(task, LanguageModelling) or run.spec.get("context") is None:
-            raise UserError(f"beam_size={search.beam_size}: this run writes no texts of its rows; leave it out")
-        task.search = search
+        _set_search(task, search, run.spec)
     rows = _rows(task, requests, run.spec, batch_size)
     for number, request in enumerate(requests):
         if request.problem is not None:
@@ -71,6 +70,26 @@ def predict(
             items = request.items or [{}]
             named = items[0] if len(items) == 1 else items[place]
             yield {**_place(request), **(named if isinstance(named, dict) else {"item": named}), **row}
+
+
+def _set_search(task: Task, search: BeamSearch, spec: dict[str, Any]) -> None:
+    """Has a task search for what it writes.
+
+    Raises:
+        UserError: Where it writes nothing, or its search knows nothing but the size of a beam.
+    """
+    if isinstance(task, Transcription):
+        for field in fields(search):
+            value = getattr(search, field.name)
+            if field.name != "beam_size" and value != field.default:
+                raise UserError(
+                    f"{field.name}={value}: this run transcribes, which takes beam_size alone; leave it out"
+                )
+        task.beam_size = search.beam_size
+    elif isinstance(task, LanguageModelling) and spec.get("context") is not None:
+        task.search = search
+    else:
+        raise UserError(f"beam_size={search.beam_size}: this run writes no texts of its rows; leave it out")
 
 
 def _place(request: Request) -> Row:
@@ -82,13 +101,19 @@ def _rows(task: Task, requests: Sequence[Request], spec: dict[str, Any], batch_s
     """Returns the rows of each request that could be read."""
     found: dict[int, list[Row]] = {}
     examples = {number: request.example for number, request in enumerate(requests) if request.example is not None}
-    by_length = sorted(examples, key=lambda number: len(examples[number].inputs))
+    by_length = sorted(examples, key=lambda number: _length(examples[number]))
     for start in range(0, len(by_length), batch_size):
         numbers = by_length[start : start + batch_size]
         batch = collate([examples[number] for number in numbers], form=Form.of(spec))
         with torch.no_grad():
             found |= zip(numbers, task.predict_rows(_on(batch, task.device), spec), strict=True)
     return found
+
+
+def _length(example: Example) -> tuple[int, int]:
+    """Returns the steps of an example, and those of what it is conditioned on; 0 where that has none, as a class."""
+    context = example.context
+    return len(example.inputs), len(context) if context is not None and context.ndim else 0
 
 
 def _on(window: Window, device: torch.device) -> Window:
@@ -109,8 +134,19 @@ def read_source(run: Run, source: str) -> torch.Tensor:
     Raises:
         UserError: Where it cannot be read, or the run makes nothing of sources.
     """
+    if not source.strip():
+        raise UserError(f"source={source}: there is no text; expected one, or the file of a recording")
     data: DataModule = build(run.config["data"], "data", spec=run.spec)
     return torch.from_numpy(data.read_source(source).context)
+
+
+def transcribe(run: Run, source: str) -> str:
+    """Returns what a run of transcription reads in one source, see `read_source`."""
+    data: DataModule = build(run.config["data"], "data", spec=run.spec)
+    task = build_task(run.config, load_model(run), run.spec).eval()
+    with torch.no_grad():
+        ((row,),) = task.predict_rows(collate([data.read_source(source)], form=Form.of(run.spec)), run.spec)
+    return str(row["prediction"])
 
 
 def write_rows(rows: Iterable[Row], path: str) -> tuple[int, list[Row]]:

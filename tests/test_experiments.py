@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from omegaconf.errors import MissingMandatoryValue
+from scipy.io import wavfile
 
 from seqmodels.commands.composing import compose, options
 from seqmodels.training import train
@@ -61,6 +62,15 @@ def pairs(folder):
     return folder
 
 
+def recordings(folder):
+    rates = np.arange(2400) / 8000
+    for number in range(36):
+        digit, speaker, take = number % 3, ("ann", "bob")[number // 3 % 2], number // 6
+        sound = np.sin(2 * np.pi * (300 + 400 * digit + take) * rates)
+        wavfile.write(folder / f"{digit}_{speaker}_{take}.wav", 8000, (8000 * sound).astype(np.int16))
+    return folder
+
+
 FILES = {
     "basic_motions": series,
     "chorales": piano_rolls,
@@ -69,6 +79,8 @@ FILES = {
     "japanese_vowels": series,
     "names": folder_of_classes,
     "partut": treebank,
+    "spoken_digits": recordings,
+    "spoken_digits_ctc": recordings,
     "translation": pairs,
     "tiny_shakespeare": None,
     "tiny_shakespeare_large": None,
@@ -77,11 +89,12 @@ FILES = {
 
 @pytest.mark.parametrize("name", options("experiment"))
 def test_an_experiment_runs_a_few_steps(name, corpus, tmp_path):
+    size = "model.encoder.hidden_size=8" if name == "spoken_digits_ctc" else "model.hidden_size=8"
     overrides = [
         f"experiment={name}",
         "debug=fast",
         "trainer=cpu",
-        "model.hidden_size=8",
+        size,
         f"output_dir={tmp_path / 'outputs'}",
         *SHORTER.get(name, []),
     ]

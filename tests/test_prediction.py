@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import seqmodels.data
-from seqmodels import runs
+from seqmodels import prediction, runs
 from seqmodels.commands.composing import compose
 from seqmodels.commands.main import main
 from seqmodels.data import TBPTT, DataModule, Example, Request, load_examples
@@ -177,3 +177,32 @@ def test_pictures_of_the_best_model_are_kept_in_the_run(trained):
 def test_parts_that_do_not_fit_each_other_are_told(trained, shape, overrides, message):
     with pytest.raises(UserError, match=message):
         trained(shape, *overrides)
+
+
+@pytest.mark.parametrize(
+    "context, expected",
+    [(None, (2, 0)), (np.array(7), (2, 0)), (np.zeros((5, 3), np.float32), (2, 5)), (np.zeros(9, np.int64), (2, 9))],
+)
+def test_rows_share_a_batch_with_those_whose_contexts_are_about_as_long(context, expected):
+    assert prediction._length(Example(np.zeros(2, np.int64), np.zeros(2, np.int64), context)) == expected
+
+
+def test_contexts_of_about_the_same_length_share_a_batch(monkeypatch):
+    lengths = [9, 1, 8, 2, 7, 3]
+    requests = [
+        Request(n, Example(np.array([1]), np.array([-100]), np.zeros(length, np.int64)))
+        for n, length in enumerate(lengths)
+    ]
+    batches = []
+
+    class Writer:
+        device = torch.device("cpu")
+
+        def predict_rows(self, window, spec):
+            batches.append(window.context_lengths.tolist())
+            return [[{"prediction": length}] for length in window.context_lengths.tolist()]
+
+    spec = {"shape": "sequence_to_sequence", "form": "lines", "context": {"kind": "tokens"}}
+    found = prediction._rows(Writer(), requests, spec, 2)
+    assert batches == [[1, 2], [3, 7], [8, 9]]
+    assert [found[n][0]["prediction"] for n in range(6)] == lengths

@@ -91,7 +91,8 @@ def generate(chosen: Generation) -> Iterator[str]:
         UserError: For a value out of range, keys that do not go together, or a prompt the vocabulary cannot spell.
     """
     from seqmodels.decoding import BeamSearch, read_context
-    from seqmodels.prediction import read_source
+    from seqmodels.models import Transcriber
+    from seqmodels.prediction import read_source, transcribe
     from seqmodels.runs import load_model, load_run, text_writer
     from seqmodels.trust import module_names, trusting
 
@@ -101,7 +102,11 @@ def generate(chosen: Generation) -> Iterator[str]:
             raise UserError(f"source={chosen.source}: goes without {key}={value}")
     with trusting(module_names(chosen.trusted)):
         loaded = load_run(chosen.run)
-        writer = text_writer(load_model(loaded), loaded.spec)
+        model = load_model(loaded)
+        if chosen.source is not None and isinstance(model, Transcriber):
+            yield transcribe(loaded, chosen.source)
+            return
+        writer = text_writer(model, loaded.spec)
         if chosen.source is None:
             context = read_context(writer.condition, chosen.class_, chosen.image)
         else:

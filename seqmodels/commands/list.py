@@ -11,6 +11,7 @@ PLURALS = {
     "cells": "cell",
     "frontends": "frontend",
     "readouts": "readout",
+    "attentions": "attention",
     "losses": "loss",
     "tokenizers": "tokenizer",
     "teacher_forcing": "teacher_forcing",

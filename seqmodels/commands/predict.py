@@ -53,6 +53,8 @@ class Prediction:
         length_penalty: Of a search: above 0 makes up for what long texts lose by their length; 1 is nearly the mean.
         coverage_penalty: Of a search: above 0 asks attention to look at all of the source.
         n_best: Of a search: how many texts each row is given, with their ranks.
+        beam_groups: Of a search: parts of the beam that look for different texts.
+        diversity: Of groups: what a token loses for each earlier group that took it in the same step.
         trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.
     """
 
@@ -65,4 +67,6 @@ class Prediction:
     length_penalty: float = 0.0
     coverage_penalty: float = 0.0
     n_best: int = 1
+    beam_groups: int = 1
+    diversity: float = 0.0
     trusted: str = ""

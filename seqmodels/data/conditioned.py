@@ -202,7 +202,7 @@ class ConditionedData(DataModule):
         shape: str = "one_to_many",
     ) -> Loaded:
         characters = {part: sum(len(text.text) + 1 for text in texts[part]) for part in examples}
-        tokens = {part: sum(len(tokenizer.encode(text.text)) + 1 for text in texts[part]) for part in examples}
+        sizes = {part: [len(tokenizer.encode(text.text)) + 1 for text in texts[part]] for part in examples}
         spec = {
             "kind": "text",
             "form": "lines",
@@ -212,7 +212,8 @@ class ConditionedData(DataModule):
             "unk": tokenizer.unknown_id,
             "bos": tokenizer.special_id(BOS),
             "eos": tokenizer.special_id(EOS),
-            "characters_per_token": {part: characters[part] / tokens[part] for part in examples},
+            "characters_per_token": {part: characters[part] / sum(sizes[part]) for part in examples},
+            "longest_target": max(max(sizes[part]) for part in examples),
             "context": context,
         }
         return load_examples(spec, examples, self.config.batch_size, self.config.tbptt, self.config.seed)

@@ -121,7 +121,7 @@ class GeneratedPairs(DataModule):
 
     def read_source(self, source: str) -> Example:
         """Makes an example of a source text like the problem's."""
-        return encode_source(source, f"source={source}", self._tokenizers(), LengthLimits(), closed=True)
+        return encode_source(source.strip(), f"source={source}", self._tokenizers(), LengthLimits(), closed=True)
 
     def _tokenizers(self) -> PairTokenizers:
         if self.earlier is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.data.examples import Example, load_examples
-from seqmodels.data.formats.pairs import Empty, TextPair, aligned_files, read_pairs
+from seqmodels.data.formats.pairs import Empty, TextPair, aligned_files, has_column, read_pairs
 from seqmodels.data.module import DataModule, Loaded, Request
 from seqmodels.data.pairs.encoding import PairTokenizers
 from seqmodels.data.pairs.limits import LengthLimits, TooLong
@@ -23,8 +23,9 @@ class ParallelText(DataModule):
     r"""Texts, each with what is to be made of it: translations, answers, spellings.
 
     Args:
-        path: A folder with `train.de` and `train.en`, and `val` and `test` likewise; two aligned files, the source
-            first; a file with a source text, a tab and a target text in each line; or a table.
+        path: A folder with `train.de` and `train.en`, and `val` (or valid, validation, dev) and `test` likewise; two
+            aligned files, the source first; a file with a source text, a tab and a target text in each line; or a
+            table, which a file of tabs is too where its first line names "source" and "target", or these keys do.
         source: The ending of the source files in a folder, or the column of a table that has the source texts. Where
             left out: the first of two endings by alphabet, or the column "source".
         target: That of the target files or texts, likewise: the other ending, or the column "target".
@@ -109,15 +110,16 @@ class ParallelText(DataModule):
         if self.earlier is None:
             raise UserError(f"input={path}: only a trained run can write")
         tokenizers = self._tokenizers([])
-        return [source_request(row, path, tokenizers, self.limits) for row in read_sources(path, self._column())]
+        return [source_request(row, path, tokenizers, self.limits) for row in read_sources(path, self._column(path))]
 
     def read_source(self, source: str) -> Example:
         """Makes an example of a source text."""
-        return encode_source(source, f"source={source}", self._tokenizers([]), self.limits)
+        return encode_source(source.strip(), f"source={source}", self._tokenizers([]), self.limits)
 
-    def _column(self) -> str | None:
-        """Returns the column of a table that the user named; endings of files in a folder are no columns."""
-        return None if isinstance(self.path, list) or Path(self.path).expanduser().is_dir() else self.source
+    def _column(self, path: str) -> str | None:
+        """Returns the column of a table that the user named; the ending of files in a folder only if it is one."""
+        table = not isinstance(self.path, list) and Path(self.path).expanduser().is_file()
+        return self.source if table or has_column(Path(path).expanduser(), self.source) else None
 
     def _tokenizers(self, pairs: Sequence[TextPair]) -> PairTokenizers:
         if self.earlier is not None:
@@ -128,7 +130,7 @@ class ParallelText(DataModule):
         """Reads what is given and draws the rest from the training part."""
         files: dict[str, str | list[str]] = {"train": self.path}
         if not isinstance(self.path, list) and Path(self.path).expanduser().is_dir():
-            files |= aligned_files(Path(self.path).expanduser(), self.source, self.target)
+            files |= aligned_files(Path(self.path).expanduser(), self.source, self.target, self.given)
         files |= {part: path for part, path in self.given.items() if path}
         parts = {part: self._read(path, part) for part, path in files.items()}
         val, test = (0.0 if part in parts else self.fractions[part] for part in ("val", "test"))

@@ -151,11 +151,16 @@ class TextWriter:
         allowed = self._allowed(constraints)
         with self._evaluating():
             model = self._bound(contexts, context_lengths, search.beam_size)
-            found = beam_search(model, ids, length, search, self.stop, allowed, context_lengths)
-        return [
-            self._found(prompt, found, row, None if context_lengths is None else int(context_lengths[row]))
-            for row in range(num_texts)
-        ]
+            steps = self._attended_steps(context_lengths)
+            found = beam_search(model, ids, length, search, self.stop, allowed, steps)
+        return [self._found(prompt, found, row, None if steps is None else int(steps[row])) for row in range(num_texts)]
+
+    def _attended_steps(self, context_lengths: Tensor | None) -> Tensor | None:
+        """Returns how many steps of each source attention looks at; an encoder may have made them fewer."""
+        encoder = getattr(self.model, "encoder", None)
+        return (
+            context_lengths if encoder is None or context_lengths is None else encoder.frontend.lengths(context_lengths)
+        )
 
     def default_prompt(self) -> str:
         """What to begin with where nothing is given: a new sequence, or a new line, or whatever there is."""

@@ -146,11 +146,11 @@ class Bridge(nn.Module):
         self.directions = encoder.num_directions
         self.cell_sizes = [size for size in encoder.hidden_sizes for _ in range(self.directions)]
         self.sizes = decoder.hidden_sizes
-        self.num_states = decoder.num_states
+        self.num_states, self.num_free = decoder.num_states, decoder.num_free
         self.linear: nn.Linear | None = None
         if kind == "linear":
             read = encoder.num_states * encoder.num_directions * encoder.num_layers * encoder.hidden_size
-            self.linear = nn.Linear(read, self.num_states * sum(self.sizes))
+            self.linear = nn.Linear(read, self.num_free * sum(self.sizes))
         elif kind in ("copy", "last"):
             self._check(encoder)
 
@@ -166,13 +166,13 @@ class Bridge(nn.Module):
             )
 
     def forward(self, state: State) -> State | None:
-        """Makes the decoder's state of the encoder's; `None` for its own initial state."""
+        """Makes the decoder's state of the encoder's, or the first tensors of it; `None` for its own initial state."""
         if self.kind == "zero":
             return None
         width = max(self.sizes)
         if self.linear is not None:
             flat = torch.cat([tensor.transpose(0, 1).flatten(1) for tensor in state], -1)
-            parts = torch.tanh(self.linear(flat)).split([*self.sizes] * self.num_states, -1)
+            parts = torch.tanh(self.linear(flat)).split([*self.sizes] * self.num_free, -1)
             count = len(self.sizes)
             return stack_states([parts[layer::count] for layer in range(count)], width)
         cells = unstack_state(state, self.cell_sizes)

@@ -18,7 +18,8 @@ class Source(NamedTuple):
     """What a decoder keeps of a source; the batch is the first dimension, but for `state`, where it is the second.
 
     Attributes:
-        state: The state of the decoder's recurrent layers before its first step; `None` for their own.
+        state: The state of the decoder's recurrent layers before its first step, or the first tensors of it; `None` for
+            their own.
         attended: What attention looks at; `None` where there is none.
         summary: A vector that is read at each step `(batch, features)`; `None` for none.
         ids: The source's tokens `(batch, steps)`, which may be copied; `None` where not.
@@ -46,13 +47,13 @@ class EncoderDecoder(nn.Module):
         attention: Makes attention from `(query_size, value_size)`, see `seqmodels.nn.attention`; `None` for none.
         hidden_size: Units in each recurrent layer of the decoder.
         num_layers: Recurrent layers of the decoder.
-        embedding_size: Size of the embedding of the target's tokens.
+        embedding_size: Size of the embedding of the target's tokens, where it is not the encoder's.
         bridge: How the decoder's first state is made: "copy", "last", "linear" or "zero", see `Bridge`.
         input_feeding: Whether a step also reads what the step before predicted from (Luong et al. 2015, 3.3), which is
             then done one step after the other.
         summary: Whether a step also reads the last state of the encoder's last layer (Cho et al. 2014).
-        copying: Whether tokens may be copied from the source (See, Liu and Manning 2017, "Get to the point"); both
-            sides need one vocabulary.
+        copying: Whether tokens may be copied from the source (See, Liu and Manning 2017, "Get to the point"), of those
+            that the vocabulary has; both sides need one.
         input_dropout: Probability of zeroing an element of the embedding.
         dropout: The same between recurrent layers.
         output_dropout: The same before the projection to the vocabulary.
@@ -126,7 +127,7 @@ class EncoderDecoder(nn.Module):
         self.bridge = Bridge(bridge, reading, self.recurrent)
         self.features = features
         decoded = self.recurrent.output_size
-        self.attention = None if attention is None else attention(decoded, encoder.features)
+        self.attention = None if attention is None else _made(attention, decoded, encoder.features)
         read = decoded + (0 if self.attention is None else self.attention.output_size)
         self.combine = nn.Linear(read, features)
         self.output_dropout = nn.Dropout(output_dropout)
@@ -249,12 +250,21 @@ class EncoderDecoder(nn.Module):
 
     def initial_state(self, batch_size: int, memory: Source) -> State:
         """Returns the state that targets start from."""
-        state = self.recurrent.initial_state(batch_size) if memory.state is None else memory.state
+        made = memory.state or ()
+        state = (*made, *self.recurrent.initial_state(batch_size)[len(made) :])
         if self.attention is not None and memory.attended is not None:
             state = (*state, *self.attention.initial_state(memory.attended))
         if self.input_feeding:
             state = (*state, state[0].new_zeros(1, batch_size, self.features))
         return state
+
+
+def _made(attention: Callable[[int, int], Attention], query_size: int, value_size: int) -> Attention:
+    try:
+        return attention(query_size, value_size)
+    except ValueError as error:
+        sizes = f"queries are the decoder's outputs, {query_size} wide, values the encoder's, {value_size}"
+        raise ValueError(f"attention.{error} ({sizes})") from error
 
 
 def _shared(encoder: Encoder, vocab_size: int) -> Embedding:

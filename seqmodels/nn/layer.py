@@ -86,7 +86,9 @@ class RecurrentLayer(nn.Module, ABC):
         self._context_in_state = context is not None and context.use != "inputs"
         self._cell_sizes = [size for size in self.hidden_sizes for _ in range(self.num_directions)]
 
-    def make_initial_state(self, num_states: int, initial_state: str, noise: float) -> None:
+    def make_initial_state(
+        self, num_states: int, initial_state: str, noise: float, num_free: int | None = None
+    ) -> None:
         """Makes what the initial state needs, the last of the parameters.
 
         Raises:
@@ -94,14 +96,15 @@ class RecurrentLayer(nn.Module, ABC):
         """
         _check_initial_state(initial_state, noise, self._context_in_state)
         self.num_states = num_states
+        self.num_free = num_states if num_free is None else num_free
         self.noise = noise if initial_state == "noisy" else 0.0
         self.learned_state = nn.ParameterList(
             nn.Parameter(torch.zeros(len(self._cell_sizes), 1, self.hidden_size))
-            for _ in range(num_states if initial_state == "learned" else 0)
+            for _ in range(self.num_free if initial_state == "learned" else 0)
         )
         self.context_to_state: nn.Linear | None = None
         if self.context is not None and self._context_in_state:
-            self.context_to_state = nn.Linear(self.context.size, num_states * sum(self._cell_sizes))
+            self.context_to_state = nn.Linear(self.context.size, self.num_free * sum(self._cell_sizes))
 
     @property
     def first_input_size(self) -> int:
@@ -125,13 +128,13 @@ class RecurrentLayer(nn.Module, ABC):
             self._check_context(context, batch_size, needed=True)
             assert context is not None
             made = torch.tanh(self.context_to_state(context)).to(self._like().dtype)
-            parts = made.split(self._cell_sizes * self.num_states, -1)
+            parts = made.split(self._cell_sizes * self.num_free, -1)
             count = len(self._cell_sizes)
             state = stack_states([parts[k::count] for k in range(count)], self.hidden_size)
-        elif self.learned_state:
-            state = tuple(s.expand(-1, batch_size, -1) for s in self.learned_state)
         else:
-            state = self._own_state(batch_size)
+            state = tuple(s.expand(-1, batch_size, -1) for s in self.learned_state)
+        if len(state) < self.num_states:
+            state = (*state, *self._own_state(batch_size)[len(state) :])
         return self._add_noise(state) if self.noise and self.training else state
 
     def forward(
@@ -191,7 +194,11 @@ class RecurrentLayer(nn.Module, ABC):
 
     def _add_noise(self, state: State) -> State:
         states = unstack_state(state, self._cell_sizes)
-        noisy = [tuple(s + self.noise * torch.randn_like(s) for s in cell_state) for cell_state in states]
+        free = self.num_free
+        noisy = [
+            (*(s + self.noise * torch.randn_like(s) for s in cell_state[:free]), *cell_state[free:])
+            for cell_state in states
+        ]
         return stack_states(noisy, self.hidden_size)
 
     def _check_context(self, context: Tensor | None, batch_size: int, needed: bool) -> None:

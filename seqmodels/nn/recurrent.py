@@ -48,6 +48,7 @@ class Recurrent(RecurrentLayer):
         hidden_sizes: Each layer's own width.
         num_directions: 1 or 2.
         num_states: Tensors in the state.
+        num_free: How many of them, from the first on, may begin as anything, see `Cell`.
         output_size: Features of the outputs: num_directions * the last layer's hidden size, unless `stacking.outputs`
             says otherwise.
 
@@ -84,7 +85,7 @@ class Recurrent(RecurrentLayer):
         self.recompute = recompute
         self._make_layers(cell, stacking or Stacking())
         kernels.select(backend, self._cell(0), self._like())
-        self.make_initial_state(self._cell(0).num_states, initial_state, noise)
+        self.make_initial_state(self._cell(0).num_states, initial_state, noise, self._cell(0).num_free)
 
     def _make_layers(self, cell: Callable[[int, int], Cell], stacking: Stacking) -> None:
         """Makes the cells, and what stands between layers, each for the width it reads."""

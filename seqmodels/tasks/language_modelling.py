@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from seqmodels.data import IGNORE_INDEX, TBPTT, Window
+from seqmodels.data import IGNORE_INDEX, Window
 from seqmodels.decoding import BeamSearch, FoundText, Sampling, TextWriter
-from seqmodels.errors import UserError
 from seqmodels.models import EncoderDecoder, LanguageModel
-from seqmodels.nn import State, map_state
+from seqmodels.nn import State
 from seqmodels.tasks.free_running import Feed, check_feed, run_freely
 from seqmodels.tasks.losses import CrossEntropy
 from seqmodels.tasks.measures import Measure
@@ -20,14 +20,15 @@ from seqmodels.tasks.reporting import Row
 from seqmodels.tasks.schedules import Schedule
 from seqmodels.tasks.sequence_task import SequenceTask
 from seqmodels.tasks.teacher_forcing import ConstantForcing, TeacherForcing
+from seqmodels.tasks.truncation import run_window
 
 LONGEST_TEXT = 1000
 """Tokens of a text that is written for a context at most."""
 
 
-def longest_target(steps: int) -> int:
-    """Returns how many tokens are written at most for a source of so many steps."""
-    return min(LONGEST_TEXT, 2 * steps + 20)
+def longest_target(spec: Mapping[str, Any]) -> int:
+    """Returns how many tokens a text has at most: twice those of the longest that was there to learn from."""
+    return min(LONGEST_TEXT, 2 * int(spec.get("longest_target", LONGEST_TEXT)))
 
 
 class LanguageModelling(SequenceTask):
@@ -77,13 +78,29 @@ class LanguageModelling(SequenceTask):
         self.feed: Feed = feed
 
     def run(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State | None]:
-        """Runs a window as `SequenceTask` does, or step by step where not every token is the true one."""
+        """Runs a window as `SequenceTask` does, or step by step where not every token is the true one.
+
+        The first step of a window, and the one at which the state is handed on, always read the truth.
+        """
         forced = self.draw_forced(window) if self.training else None
         if forced is None or bool(forced[:, 1:].all()):
             return super().run(window, state)
         memory = self.model.remember(window.context, window.context_lengths)
-        hidden, logits, state = run_freely(self.model, window.inputs, forced, self.feed, state, memory)
-        return hidden, logits, map_state(Tensor.detach, state)
+
+        def part(marked: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+            ids, read = marked.unbind(-1)
+            hidden, logits, state = run_freely(self.model, ids, read.bool(), self.feed, state, memory)
+            return torch.cat([hidden, logits], -1), state
+
+        found, state = run_window(
+            part,
+            torch.stack([window.inputs, forced.to(window.inputs.dtype)], -1),
+            state,
+            num_scored=window.targets.shape[1],
+            num_without_gradient=window.num_without_gradient,
+            handoff=window.handoff,
+        )
+        return found[..., : -self.model.vocab_size], found[..., -self.model.vocab_size :], state
 
     def draw_forced(self, window: Window) -> Tensor | None:
         """Draws where a training step reads the truth `(batch, time)`; `None` where everywhere."""
@@ -91,19 +108,6 @@ class LanguageModelling(SequenceTask):
             return None
         batch, steps = window.inputs.shape
         return self.teacher_forcing.draw(batch, steps, self.progress, window.inputs.device)
-
-    def check_tbptt(self, tbptt: TBPTT) -> None:
-        """Refuses windows that overlap, or of which a part is not scored, where steps read their own predictions.
-
-        Raises:
-            UserError: Where that is so.
-        """
-        super().check_tbptt(tbptt)
-        if not self.teacher_forcing.always and tbptt.k1 != tbptt.k2:
-            raise UserError(
-                f"tbptt.k1={tbptt.k1} and tbptt.k2={tbptt.k2}: with teacher_forcing that leaves steps to their own "
-                "predictions expected both alike, such as tbptt=whole"
-            )
 
     def metrics(self, loss: float, split: str) -> dict[str, float]:
         """Returns loss (nats a token), bits per token and per character, and perplexity per token."""
@@ -119,15 +123,12 @@ class LanguageModelling(SequenceTask):
         """Returns the likeliest text of each context; without contexts, how likely each text is.
 
         A text is written step by step, each time the likeliest token, or by `search` where there is one, up to its end
-        or `LONGEST_TEXT` tokens. A search gives its score too, and of several texts their ranks.
+        or `longest_target` tokens. A search gives its score too, and of several texts their ranks.
         """
         if window.context is not None:
             writer = TextWriter.from_spec(self.model, spec)
             count = len(window.context)
-            longest = (
-                LONGEST_TEXT if window.context_lengths is None else longest_target(int(window.context_lengths.max()))
-            )
-            greedy, lengths = Sampling(temperature=0), window.context_lengths
+            longest, greedy, lengths = longest_target(spec), Sampling(temperature=0), window.context_lengths
             if self.search is not None:
                 found = writer.search(None, longest, self.search, count, window.context, lengths)
                 return [_ranked(texts, self.search.n_best) for texts in found]

@@ -69,7 +69,7 @@ class SequenceTask(Task):
         elif self.state is not None:
             self.state = map_state(lambda tensor: tensor.to(self.device), self.state)
         hidden, outputs, self.state = self.run(window, self.state)
-        total, count = self.training_loss(outputs, window.targets)
+        total, count = self.score(self.training_loss, outputs, window)
         loss = mean_loss(total, count)
         self.check_finite(loss, "loss")
         self.train_loss.add(loss, count)
@@ -82,7 +82,7 @@ class SequenceTask(Task):
         if window.first:
             self.evaluation_state = None
         _, outputs, self.evaluation_state = self.run(window, self.evaluation_state)
-        total, count = self.loss(outputs, window.targets)
+        total, count = self.score(self.loss, outputs, window)
         self.evaluation_loss.add(mean_loss(total, count), count)
         if self.measures:
             described = self.loss.describe(outputs)
@@ -114,6 +114,10 @@ class SequenceTask(Task):
             handoff=window.handoff,
             lengths=lengths,
         )
+
+    def score(self, loss: Loss, outputs: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        """Returns the summed loss of a window's outputs, and how many items it was summed over."""
+        return loss(outputs, window.targets)
 
     def lengths_of(self, window: Window) -> Tensor | None:
         """Returns the lengths that the model is told."""

@@ -41,8 +41,8 @@ class SequenceToSequence(LanguageModelling):
         professor: Makes professor forcing for so many features of the decoder, see `ProfessorForcing`.
 
     Raises:
-        ValueError: A factor is negative, a share out of range, the feed is unknown, or there is no attention to ask for
-            coverage.
+        ValueError: A factor is negative, a share out of range, the feed is unknown, there is no attention to ask for
+            coverage, or professor forcing has no forced runs to compare with.
     """
 
     model: EncoderDecoder
@@ -78,6 +78,10 @@ class SequenceToSequence(LanguageModelling):
             raise ValueError(f"coverage_penalty={coverage_penalty}: expected at least 0")
         if coverage_penalty and model.attention is None:
             raise ValueError(f"coverage_penalty={coverage_penalty}: asks something of attention; expected one, or 0")
+        if professor is not None and not self.teacher_forcing.always:
+            raise ValueError(
+                "professor: compares with runs that always read the truth; expected teacher_forcing=constant"
+            )
         self.coverage_penalty = coverage_penalty
         self.professor = None if professor is None else professor(model.features)
 
@@ -106,14 +110,15 @@ class SequenceToSequence(LanguageModelling):
         return self.model.split(hidden)[0]
 
     def check_tbptt(self, tbptt: TBPTT) -> None:
-        """Refuses windows that do not fit how targets are fed.
+        """Refuses windows that do not fit.
 
         Raises:
-            UserError: As `LanguageModelling` does, and where professor forcing would not see whole targets.
+            UserError: Where professor forcing or the coverage penalty would not see whole targets.
         """
         super().check_tbptt(tbptt)
-        if self.professor is not None and tbptt != WHOLE_SEQUENCES:
+        asked = {"task.professor": self.professor is not None, "task.coverage_penalty": self.coverage_penalty > 0}
+        for name in (name for name, wanted in asked.items() if wanted and tbptt != WHOLE_SEQUENCES):
             raise UserError(
-                f"task.professor: judges whole targets, and tbptt.k1={tbptt.k1}, tbptt.k2={tbptt.k2} cut them; "
-                "expected tbptt=whole"
+                f"{name}: judges whole targets, and tbptt.k1={tbptt.k1}, tbptt.k2={tbptt.k2} cut them; expected "
+                "tbptt=whole"
             )

@@ -7,13 +7,23 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from seqmodels.data import TBPTT, DataModule, ExampleWindows, GeneratedExamples, Speech, Window, tokenizer_from_spec
+from seqmodels.data import (
+    TBPTT,
+    DataModule,
+    Example,
+    ExampleWindows,
+    GeneratedExamples,
+    Perturbation,
+    Speech,
+    Window,
+    tokenizer_from_spec,
+)
 from seqmodels.data.windows import WHOLE_SEQUENCES
 from seqmodels.decoding import prefix_beam_search
 from seqmodels.errors import UserError
 from seqmodels.models import Transcriber
 from seqmodels.nn import State
-from seqmodels.tasks.losses import CTC
+from seqmodels.tasks.losses import CTC, Loss
 from seqmodels.tasks.measures import Measure
 from seqmodels.tasks.reporting import Row
 from seqmodels.tasks.schedules import Schedule
@@ -58,6 +68,11 @@ class Transcription(SequenceTask):
         logits = self.model(window.context, window.context_lengths)
         return logits, logits, None
 
+    def score(self, loss: Loss, outputs: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        """Returns the summed loss of paths through the steps that each source has behind the front end."""
+        given = window.context_lengths
+        return self.loss(outputs, window.targets, None if given is None else self.model.encoder.frontend.lengths(given))
+
     def check_tbptt(self, tbptt: TBPTT) -> None:
         """Refuses windows: a path is a whole one.
 
@@ -68,26 +83,41 @@ class Transcription(SequenceTask):
             raise UserError(f"tbptt.k1={tbptt.k1}: paths through whole sources are scored; expected tbptt=whole")
 
     def check_data(self, data: DataModule) -> None:
-        """Refuses sources that have too few steps for their targets.
+        """Refuses sources that have too few steps for their targets, or may have once they are read faster.
 
         Raises:
             UserError: With the first of them.
         """
+        perturbation = data.perturbation if isinstance(data, Speech) else None
         for split in data.splits:
             windows = data.evaluation_dataloader(split).dataset
             if not isinstance(windows, ExampleWindows) or isinstance(windows.examples, GeneratedExamples):
                 continue
             for place in range(len(windows.examples)):
                 example = windows.examples[place]
-                assert example.context is not None
-                steps = int(self.model.encoder.frontend.lengths(torch.tensor([len(example.context)])))
-                needed = int(self.loss.steps_needed(torch.from_numpy(example.targets)[None]))
-                if steps < needed:
-                    named = data.files[split][place] if isinstance(data, Speech) else f"{split} example {place + 1}"
-                    raise UserError(
-                        f"{named}: its {len(example.context)} steps are {steps} behind the front end, and its labels "
-                        f"need {needed}; expected a lower frontend.factor, longer tokens, or another file"
-                    )
+                named = data.files[split][place] if isinstance(data, Speech) else f"{split} example {place + 1}"
+                self._check_source(example, str(named), perturbation if split == "train" else None)
+
+    def _check_source(self, example: Example, named: str, perturbation: Perturbation | None) -> None:
+        assert example.context is not None
+        length = len(example.context)
+        steps, needed = self._steps(length), int(self.loss.steps_needed(torch.from_numpy(example.targets)[None]))
+        if steps < needed:
+            raise UserError(
+                f"{named}: its {length} steps are {steps} behind the front end, and its labels need {needed}; "
+                "expected a lower frontend.factor, longer tokens, or another file"
+            )
+        fewest = length if perturbation is None else perturbation.fewest_steps(length)
+        if perturbation is not None and self._steps(fewest) < needed:
+            raise UserError(
+                f"data.perturbation.speed={perturbation.speed}: may leave {fewest} of the {length} steps of {named}, "
+                f"which are {self._steps(fewest)} behind the front end, and its labels need {needed}; expected a lower "
+                "speed or a lower frontend.factor"
+            )
+
+    def _steps(self, length: int) -> int:
+        """Returns how many steps are left of so many behind the front end."""
+        return int(self.model.encoder.frontend.lengths(torch.tensor([length])))
 
     def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
         """Returns the likeliest text of each source."""

@@ -162,9 +162,11 @@ def test_texts_that_are_too_long_are_refused_left_out_or_cut(folder):
     with pytest.raises(UserError) as caught:
         ready(folder, max_source_length=3)
     assert str(caught.value).startswith(
-        f"{folder / 'train.en'} line 1: the source has 4 tokens, more than data.max_source_length=3; data.too_long=skip"
+        f"{folder / 'train.de'} line 1: the source has 4 tokens, more than data.max_source_length=3; data.too_long=skip"
     )
-    with pytest.raises(UserError, match=r"the target has 4 tokens, more than data\.max_target_length=2"):
+    with pytest.raises(
+        UserError, match=r"train\.en line 1: the target has 4 tokens, more than data\.max_target_length=2"
+    ):
         ready(folder, max_target_length=2)
     assert len(written(*parts_of(folder, max_source_length=4, max_target_length=4))) == 2
     assert written(*parts_of(folder, max_target_length=2, too_long="skip")) == [("eins", "one")]
@@ -259,3 +261,35 @@ def test_references_are_the_texts_as_they_were_written(folder):
     window = next(iter(module.evaluation_dataloader("val")))
     assert window.references == ("one  apple , never seen",)
     assert "<unk>" in tokenizer_from_spec(module.spec["tokenizer"]).decode(window.targets[0].tolist())
+
+
+def test_a_run_of_a_folder_reads_a_table_by_a_column_that_is_named(folder, tmp_path):
+    (tmp_path / "in.csv").write_text("n,german\n1,vier\n")
+    (tmp_path / "in.tsv").write_text("n\tgerman\n1\tvier\n")
+    spec = ready(folder).spec
+    for name in ("in.csv", "in.tsv"):
+        read = ParallelText(str(folder), source="german", spec=spec).read_requests(str(tmp_path / name))
+        assert [request.items for request in read] == [[{"source": "vier"}]]
+    for source in (None, "de"):
+        with pytest.raises(UserError) as caught:
+            ParallelText(str(folder), source=source, spec=spec).read_requests(str(tmp_path / "in.csv"))
+        assert str(caught.value).startswith(f"data.source=source: {tmp_path / 'in.csv'} has no such column; there are:")
+    (tmp_path / "named.tsv").write_text("source\ttarget\nvier\tfour\n")
+    (tmp_path / "alone.tsv").write_text("source\nvier\n")
+    for name in ("named.tsv", "alone.tsv"):
+        read = ParallelText(str(folder), source="de", spec=spec).read_requests(str(tmp_path / name))
+        assert [(request.line, request.items) for request in read] == [(2, [{"source": "vier"}])]
+
+
+def test_a_source_is_read_as_a_line_of_a_file_is(folder):
+    data = again(folder, tokenizer=CharTokenizer())
+    example = data.read_source("  eins zwei ")
+    assert example.context.tolist() == data.read_source("eins zwei").context.tolist()
+
+
+def test_files_of_a_folder_that_are_not_read_are_refused(folder, tmp_path):
+    write(folder, "test2016", sentences(5, 2))
+    with pytest.raises(UserError, match=r"test2016\.de is of no part"):
+        ready(folder)
+    files = [str(folder / "test2016.de"), str(folder / "test2016.en")]
+    assert ready(folder, test_path=files).splits == ("train", "val", "test")

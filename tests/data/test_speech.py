@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.io import wavfile
 
+from seqmodels.building import build
 from seqmodels.data import CharTokenizer, Frames, Perturbation, Speech
 from seqmodels.data.speech.features import FLOOR, LogMel, mel_filterbank
 from seqmodels.errors import UserError
@@ -310,3 +311,58 @@ def test_requests_are_heard_as_training_was(folder, tmp_path):
 def test_a_run_of_other_data_is_refused(folder):
     other = {"tokenizer": CharTokenizer().to_spec(), "context": {"kind": "classes"}}
     assert "the run was trained on something else" in error_of(lambda: ready(folder, spec=other))
+
+
+def test_requests_tell_their_files(folder, tmp_path):
+    module = Speech(str(folder), spec=ready(folder).spec)
+    broken = tmp_path / "new"
+    broken.mkdir()
+    wavfile.write(broken / "a.wav", 8000, tone(500))
+    (broken / "b.wav").write_bytes(b"no sound")
+    first, second = module.read_requests(str(broken))
+    assert [(request.line, request.file) for request in (first, second)] == [(1, "a.wav"), (2, "b.wav")]
+    assert second.problem.startswith(f"{broken / 'b.wav'}: is no WAV file")
+    (broken / "list.txt").write_text("a.wav\nb.wav\n")
+    first, second = module.read_requests(str(broken / "list.txt"))
+    assert (first.file, second.file) == (None, None)
+    assert second.problem.startswith(f"{broken / 'list.txt'} line 2: {broken / 'b.wav'}: is no WAV file")
+    (alone,) = module.read_requests(str(broken / "b.wav"))
+    assert alone.problem.startswith(f"{broken / 'b.wav'}: is no WAV file")
+
+
+def test_a_speaker_may_be_a_number(folder):
+    for file in folder.iterdir():
+        file.rename(folder / file.name.replace("ben", "3"))
+    config = {"_target_": "seqmodels.data.Speech", "path": str(folder), "pattern": PATTERN, "test_speaker": 3}
+    module = build(config, "data")
+    module.setup()
+    assert len(module.files["test"]) == 10
+    assert all("_3_" in file.name for file in module.files["test"])
+    assert "data.test_speaker=4" in error_of(lambda: ready(folder, test_speaker=4))
+
+
+@pytest.mark.parametrize("range_db, silence", [(20.0, -2 * np.log(10)), (None, np.log(FLOOR))])
+def test_what_is_masked_is_silence_where_frames_are_not_normalised(folder, range_db, silence):
+    masks = nothing(time_mask=40, frequency_mask=20)
+    frames = Frames(range_db=range_db, normalization="none")
+    module = ready(folder, frames=frames, perturbation=masks, test_speaker="ben")
+    plain = ready(folder, frames=frames, test_speaker="ben")
+    (largest,) = {float(window.context.max()) for window in [next(iter(plain.evaluation_dataloader("train")))]}
+    window = next(iter(module.train_dataloader()))
+    rows = [row[:length].numpy() for row, length in zip(window.context, window.context_lengths.tolist(), strict=True)]
+    hidden = [row[:, band] for row in rows for band in range(40) if np.ptp(row[:, band]) == 0]
+    assert hidden
+    assert all(np.allclose(band, silence) for band in hidden)
+    assert max(row.max() for row in rows) <= max(largest, 5)
+    for normalization in ("training", "utterance"):
+        assert Frames(normalization=normalization).hidden == 0.0
+
+
+def test_perturbed_recordings_never_have_fewer_steps_than_is_told():
+    for speed in (0.1, 0.5, 1.0):
+        changed = nothing(speed=speed)
+        for steps in (1, 7, 30):
+            frames, generator = np.zeros((steps, 2), np.float32), np.random.default_rng(0)
+            found = [len(changed(frames, generator)) for _ in range(300)]
+            assert min(found) >= changed.fewest_steps(steps)
+            assert min(found) <= changed.fewest_steps(steps) + 1

@@ -9,12 +9,17 @@ from torch import nn
 from seqmodels.models import Bridge, Embedding, Encoder, EncoderDecoder, SourceEmbedding
 from seqmodels.nn import (
     AdditiveAttention,
+    ClockworkCell,
     CoverageAttention,
+    DotAttention,
     ElmanCell,
     GeneralAttention,
     GRUCell,
     LocationSensitiveAttention,
     LSTMCell,
+    MultiHeadAttention,
+    RecurrentDropoutCell,
+    SLSTMCell,
     Stacking,
     make_recurrent,
     map_state,
@@ -179,6 +184,8 @@ def test_bridges_hand_on_what_they_say():
             {"bridge": "last", "cell": LSTMCell, "hidden_size": 12},
             r"the encoder has \[12\] and 1 states, .* 2; bridge=lin",
         ),
+        ({"attention": DotAttention}, r"attention\.query_size=8: .* the decoder's outputs, 8 wide, values .*, 12\)"),
+        ({"attention": partial(MultiHeadAttention, num_heads=3)}, r"attention\.num_heads=3: expected"),
         ({"bridge": "sum"}, "bridge=sum: expected one of copy, linear, last, zero"),
         ({"copying": True}, "copying=true: .*expected an attention"),
         ({"share_embeddings": True, "vocab_size": 7}, "of one vocabulary .*, of 7 tokens"),
@@ -237,3 +244,16 @@ def test_gradients_reach_everything_and_agree_with_differences():
         return call((TARGET[:2, :2],), {"context": SOURCE[:2], "context_lengths": LENGTHS[:2]})[0]
 
     assert torch.autograd.gradcheck(run, parameters, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", [SLSTMCell, ClockworkCell, partial(RecurrentDropoutCell, cell=LSTMCell)])
+def test_what_a_cell_counts_or_draws_begins_as_it_says_whatever_the_encoder_left(cell):
+    model = make(cell, make_encoder(GRUCell))
+    state = model.initial_state(3, model.remember(SOURCE, LENGTHS))
+    own = model.recurrent.initial_state(3)
+    free = model.recurrent.num_free
+    assert 0 < free < len(state) == len(own)
+    assert all(torch.equal(one, other) for one, other in zip(state[free:], own[free:], strict=True))
+    assert not any(torch.equal(one, other) for one, other in zip(state[:free], own[:free], strict=True))
+    hidden, _ = model.hidden(TARGET, memory=model.remember(SOURCE, LENGTHS))
+    assert hidden.abs().max() < 1

@@ -5,12 +5,11 @@ import math
 import pytest
 import torch
 
-from seqmodels.data import TBPTT, Window
+from seqmodels.data import TBPTT, Window, plan_windows
 from seqmodels.decoding import Sampling, generate
-from seqmodels.errors import UserError
 from seqmodels.models import ClassEmbedding, LanguageModel
 from seqmodels.nn import LSTMCell
-from seqmodels.tasks import ConstantForcing, FreeRunning, LanguageModelling, LinearForcing
+from seqmodels.tasks import ConstantForcing, FreeRunning, LanguageModelling
 from seqmodels.tasks.free_running import run_freely
 
 INPUTS = torch.tensor([[1, 2, 3, 4, 0], [4, 4, 1, 0, 2]])
@@ -136,12 +135,34 @@ def test_the_state_goes_from_window_to_window_without_gradient(model):
     torch.testing.assert_close(loss, expected)
 
 
-def test_windows_that_overlap_are_refused_where_steps_read_their_own_predictions(model):
-    make_task(model).check_tbptt(TBPTT(4, 8))
-    task = make_task(model, teacher_forcing=LinearForcing())
-    task.check_tbptt(TBPTT(4, 4))
-    with pytest.raises(UserError, match=r"tbptt\.k1=4 and tbptt\.k2=8: with teacher_forcing"):
-        task.check_tbptt(TBPTT(4, 8))
+@pytest.mark.parametrize("regime", [(2, 2), (2, 4), (3, 1), (3, 3), (1, 1), (None, None), (2, None)])
+def test_windows_are_cut_as_under_teacher_forcing_whatever_steps_read(model, regime, monkeypatch):
+    tokens = torch.cat([INPUTS, INPUTS[:, :2]], 1)  # 6 steps and the last target
+    windows = [
+        Window(
+            tokens[:, plan.start : plan.stop],
+            tokens[:, plan.stop - plan.num_targets + 1 : plan.stop + 1],
+            torch.full((2,), plan.stop - plan.start),
+            plan.first,
+            plan.handoff,
+            plan.num_without_gradient,
+            torch.tensor([2, 0]),
+        )
+        for plan in plan_windows(6, TBPTT(*regime))
+    ]
+    forced = make_task(model)
+    # Every step but those that are always forced reads the truth by chance: what is left must be the same.
+    free = make_task(model, teacher_forcing=ConstantForcing(0.5))
+    monkeypatch.setattr(free.teacher_forcing.__class__, "draw", lambda self, *a, **k: torch.zeros(2, a[1]).bool())
+    monkeypatch.setattr("seqmodels.tasks.free_running._mixed", lambda truth, *_: truth)
+    for window in windows:
+        torch.testing.assert_close(free.training_step(window, 0), forced.training_step(window, 0))
+        for one, other in zip(free.state or (), forced.state or (), strict=True):
+            torch.testing.assert_close(one, other)
+            assert not one.requires_grad
+
+
+def test_an_unknown_feed_is_told(model):
     with pytest.raises(ValueError, match="feed=best: expected one of argmax, sample, mixed"):
         make_task(model, feed="best")
 

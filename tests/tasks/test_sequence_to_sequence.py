@@ -12,7 +12,7 @@ from seqmodels.errors import UserError
 from seqmodels.models import Encoder, EncoderDecoder, SourceEmbedding
 from seqmodels.nn import AdditiveAttention, GRUCell
 from seqmodels.nn.attention import coverage_loss
-from seqmodels.tasks import Alignments, Hypotheses, ProfessorForcing, SequenceToSequence
+from seqmodels.tasks import Alignments, ConstantForcing, Hypotheses, ProfessorForcing, SequenceToSequence
 
 SOURCE, SOURCE_LENGTHS = torch.tensor([[3, 1, 4, 1], [2, 6, 0, 0]]), torch.tensor([4, 2])
 TARGETS = torch.tensor([[1, 2, 3], [4, 5, -100]])
@@ -63,6 +63,10 @@ def test_what_does_not_fit_is_told():
     task.check_tbptt(TBPTT(None, None))
     with pytest.raises(UserError, match=r"task\.professor: judges whole targets, and tbptt\.k1=2"):
         task.check_tbptt(TBPTT(2, 2))
+    with pytest.raises(UserError, match=r"task\.coverage_penalty: judges whole targets, and tbptt\.k1=2"):
+        make_task(coverage_penalty=1.0).check_tbptt(TBPTT(2, 4))
+    with pytest.raises(ValueError, match="professor: compares with runs that always read the truth"):
+        make_task(professor=partial(ProfessorForcing, cell=GRUCell), teacher_forcing=ConstantForcing(0.5))
 
 
 @pytest.mark.parametrize("right", ["often", "seldom", "always"])
@@ -141,7 +145,6 @@ def test_alignments_are_the_models_weights_with_tokens_on_the_axes():
     measure = Alignments(task.model, spec(), num_drawn=2)
     assert measure.pictures() == {}
     measure.update({}, WINDOW)
-    measure.update({}, WINDOW)  # enough is enough
     memory = task.model.remember(SOURCE, SOURCE_LENGTHS)
     weights = task.model.split(task.model.hidden(INPUTS, memory=memory)[0])[1].detach()
     (figure,) = measure.pictures().values()
@@ -151,6 +154,13 @@ def test_alignments_are_the_models_weights_with_tokens_on_the_axes():
         torch.testing.assert_close(torch.tensor(axes.images[0].get_array()), weights[row, :steps, :length])
     assert [label.get_text() for label in drawn[0].get_xticklabels()] == ["c", "a", "d", "a"]
     assert [label.get_text() for label in drawn[1].get_yticklabels()] == ["d", "e"]
+    for _ in range(5):
+        measure.update({}, WINDOW)
+    turned = WINDOW._replace(context=SOURCE[[1, 0]], context_lengths=torch.tensor([2, 4]))
+    measure.update({}, turned)
+    (figure,) = measure.pictures().values()
+    drawn = [axes for axes in figure.axes if axes.images]
+    assert [len(axes.get_xticks()) for axes in drawn] == [4, 2]  # the first of all, and of the last batch
     measure.clear()
     assert measure.pictures() == {}
     assert measure.compute() == {}

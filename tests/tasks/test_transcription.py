@@ -10,7 +10,7 @@ import torch
 from scipy.io import wavfile
 from torch.nn.functional import ctc_loss
 
-from seqmodels.data import IGNORE_INDEX, TBPTT, Example, Speech
+from seqmodels.data import IGNORE_INDEX, TBPTT, Example, Perturbation, Speech
 from seqmodels.data.examples import Form, collate
 from seqmodels.data.windows import WHOLE_SEQUENCES
 from seqmodels.decoding import collapse
@@ -106,3 +106,54 @@ def test_windows_are_refused():
     task.check_tbptt(WHOLE_SEQUENCES)
     with pytest.raises(UserError, match=r"tbptt\.k1=8: .* tbptt=whole"):
         task.check_tbptt(TBPTT(8, 8))
+
+
+def test_a_row_that_is_too_short_has_an_infinite_loss_beside_longer_ones_too():
+    draw = np.random.default_rng(0)
+    short, long = (
+        Example(np.array([4, 0, 1]), np.array([0, 1, 5]), draw.normal(size=(steps, 3)).astype(np.float32))
+        for steps in (2, 16)
+    )
+    task = transcription()
+    losses = []
+    for examples in ([short], [short, long], [long]):
+        window = collate(examples, form=Form(context=True))
+        losses.append(float(task.score(task.loss, task.run(window, None)[1], window)[0].detach()))
+    assert losses[:2] == [math.inf, math.inf]
+    assert math.isfinite(losses[2])
+
+
+def test_the_loss_of_a_row_is_the_same_beside_longer_ones():
+    draw = np.random.default_rng(0)
+    examples = [
+        Example(np.array([4, 0, 1]), np.array([0, 1, 5]), draw.normal(size=(steps, 3)).astype(np.float32))
+        for steps in (6, 9, 16)
+    ]
+    task = transcription().eval()
+
+    def loss(chosen):
+        window = collate(chosen, form=Form(context=True))
+        return float(task.score(task.loss, task.run(window, None)[1], window)[0].detach())
+
+    assert loss(examples) == pytest.approx(sum(loss([example]) for example in examples), rel=1e-5)
+
+
+def test_a_speed_that_may_leave_too_few_steps_is_told(tmp_path):
+    for number in range(6):
+        samples = np.random.default_rng(number).normal(0, 0.1, 1600).astype(np.float32)  # 18 frames
+        wavfile.write(tmp_path / f"yes_{number}.wav", 8000, samples)
+
+    def check(factor, speed, **shares):
+        words = {"yes": "yes no yes"}
+        perturbation = None if speed is None else Perturbation(speed=speed)
+        data = Speech(str(tmp_path), pattern=PATTERN, words=words, perturbation=perturbation, test_fraction=0.0)
+        data.setup()
+        transcription(factor, data.spec).check_data(data)
+
+    check(6, None)
+    check(6, 0.0)
+    check(5, 0.1)  # at least 16 frames are 3 steps
+    with pytest.raises(UserError) as caught:
+        check(6, 0.1)
+    assert str(caught.value).startswith("data.perturbation.speed=0.1: may leave 16 of the 18 steps of ")
+    assert "which are 2 behind the front end, and its labels need 3; expected a lower speed" in str(caught.value)

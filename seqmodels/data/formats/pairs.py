@@ -1,15 +1,16 @@
 """Pairs of texts, such as sentences with their translations: two aligned files, lines with a tab, tables."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from seqmodels.data.files import find_files
-from seqmodels.data.formats.lines import numbered_lines
-from seqmodels.data.formats.tables import is_table, read_table
+from seqmodels.data.formats.lines import lenient_lines, numbered_lines
+from seqmodels.data.formats.tables import is_table, read_table, read_table_rows
 from seqmodels.errors import UserError
 
 Empty = Literal["error", "skip"]
-_PARTS = {"train": ("train",), "val": ("val", "valid", "dev"), "test": ("test",)}
+_PARTS = {"train": ("train",), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
 _TABS = (".tsv", ".tab")
 
 
@@ -19,12 +20,14 @@ class TextPair(NamedTuple):
     Attributes:
         source: The text.
         target: What is to be made of it.
-        place: File and line, where it was read from one.
+        place: File and line, where it was read from one; those of the target where the source has a file of its own.
+        source_place: File and line of such a source.
     """
 
     source: str
     target: str
     place: str = ""
+    source_place: str = ""
 
 
 def read_aligned(source: Path, target: Path, empty: Empty = "error") -> list[TextPair]:
@@ -54,7 +57,7 @@ def read_aligned(source: Path, target: Path, empty: Empty = "error") -> list[Tex
     pairs = []
     for number, (text, wanted) in enumerate(zip(sources, targets, strict=True), start=1):
         if text and wanted:
-            pairs.append(TextPair(text, wanted, f"{target if text else source} line {number}"))
+            pairs.append(TextPair(text, wanted, f"{target} line {number}", f"{source} line {number}"))
         else:
             _pass_over(f"{target if text else source} line {number}: the line is empty", empty)
     return _some(pairs, source)
@@ -114,13 +117,37 @@ def read_table_pairs(path: Path, source: str, target: str, empty: Empty = "error
 
 
 def is_headed(path: Path, named: bool) -> bool:
-    """Tells whether a file is a table with names of columns: any but a file of tabs whose columns are not named.
+    """Tells whether a file is a table with names of columns.
+
+    That is any but a file of tabs whose columns the user does not name, nor its first line: "source" and "target".
 
     Args:
         path: The file.
         named: Whether the user names columns.
     """
-    return is_table(path) and (named or path.suffix.lower() not in _TABS)
+    if not is_table(path) or named or path.suffix.lower() not in _TABS:
+        return is_table(path)
+    first = _first_fields(path)
+    return first == ["source"] or {"source", "target"} <= set(first)
+
+
+def has_column(path: Path, column: str | None) -> bool:
+    """Tells whether a file is a table that has a column of this name.
+
+    Raises:
+        UserError: Where it cannot be read.
+    """
+    if column is None or not is_table(path):
+        return False
+    if path.suffix.lower() in _TABS:
+        return column in _first_fields(path)
+    return column in next((row.values for row in read_table_rows(path, {}) if row.values), {})
+
+
+def _first_fields(path: Path) -> list[str]:
+    """Returns what stands between the tabs of the first line."""
+    _, line = next(lenient_lines(path), (1, ""))
+    return [field.strip() for field in line.split("\t")]
 
 
 def read_pairs(
@@ -129,8 +156,8 @@ def read_pairs(
     """Reads pairs in whatever form they have.
 
     Args:
-        path: Two aligned files, the source first; a table (`.csv`, `.jsonl`, and `.tsv` where columns are named), or
-            any other text file with a source text, a tab and a target text in each line.
+        path: Two aligned files, the source first; a table (`.csv`, `.jsonl`, and `.tsv` where columns are named, see
+            `is_headed`), or any other text file with a source text, a tab and a target text in each line.
         source: The column of a table that has the source texts; "source" where left out.
         target: The column of the target texts; "target" where left out.
         empty: What becomes of pairs that lack a text.
@@ -150,23 +177,64 @@ def read_pairs(
     return read_tab_pairs(file, empty)
 
 
-def aligned_files(folder: Path, source: str | None = None, target: str | None = None) -> dict[str, list[str]]:
+def aligned_files(
+    folder: Path,
+    source: str | None = None,
+    target: str | None = None,
+    given: Mapping[str, str | list[str] | None] | None = None,
+) -> dict[str, list[str]]:
     """Finds the files of a folder such as `train.de` and `train.en`, `val.de` and `val.en`.
 
     Args:
         folder: The folder.
         source: The ending of the source files; where left out, the other of two, or the first of two by alphabet.
         target: The ending of the target files, likewise.
+        given: The files of "val" and "test" that the user names, in whatever form.
 
     Returns:
-        The source file and the target file of "train", and of "val" (which may be called valid or dev) and "test"
-        where they are there.
+        The source file and the target file of "train", and of "val" (which may be called valid, validation or dev) and
+        "test" where they are there.
 
     Raises:
-        UserError: Where the endings leave open what is meant, or a file has no counterpart.
+        UserError: Where the endings leave open what is meant, a file has no counterpart, or one may be of a part that
+            is missing.
     """
+    files = find_files(str(folder), "*.*")
+    found = _by_part(folder, files)
+    endings = _endings(folder, sorted(found["train"]), source, target)
+    parts = {part: _both(folder, there, endings) for part, there in found.items() if set(there) & set(endings)}
+    missing = [part for part in _PARTS if part not in parts and not (given or {}).get(part)]
+    if missing:
+        used = [*parts.values(), *map(_listed, (given or {}).values())]
+        taken = {Path(one).expanduser().resolve() for some in used for one in some}
+        others = (file for file in files if file not in taken and not file.name.startswith("."))
+        # Of train.de and train.tok.de either may be chosen: the other is no part.
+        rest = (file for file in others if file.name.partition(".")[2] not in {*found["train"]} - {*endings})
+        _refuse_others(folder, rest, endings, missing)
+    return parts
+
+
+def _listed(path: str | list[str] | None) -> list[str]:
+    return path if isinstance(path, list) else [path] if path else []
+
+
+def _refuse_others(folder: Path, files: Iterable[Path], endings: tuple[str, str], missing: list[str]) -> None:
+    """Refuses files with the endings of pairs that are of no part, while there is a part that would be drawn."""
+    keys = " and ".join(f"data.{part}_path=" for part in missing)
+    for file in files:
+        if file.name.endswith(tuple(f".{ending}" for ending in endings)):
+            ending = file.suffix
+            names = ", ".join(f"{name}{ending}" for part in missing for name in _PARTS[part])
+            raise UserError(
+                f"data.path={folder}: {file.name} is of no part; expected another name ({names}), {keys} with the files "
+                "that are meant, or this one elsewhere"
+            )
+
+
+def _by_part(folder: Path, files: Iterable[Path]) -> dict[str, dict[str, Path]]:
+    """Returns the files of each part by their endings."""
     found: dict[str, dict[str, Path]] = {part: {} for part in _PARTS}
-    for file in find_files(str(folder), "*.*"):
+    for file in files:
         beginning, _, ending = file.name.partition(".")
         for part, names in _PARTS.items():
             if beginning in names:
@@ -175,8 +243,7 @@ def aligned_files(folder: Path, source: str | None = None, target: str | None = 
                         f"data.path={folder}: {found[part][ending].name} and {file.name} are both for {part}"
                     )
                 found[part][ending] = file
-    endings = _endings(folder, sorted(found["train"]), source, target)
-    return {part: _both(folder, files, endings) for part, files in found.items() if set(files) & set(endings)}
+    return found
 
 
 def _endings(folder: Path, there: list[str], source: str | None, target: str | None) -> tuple[str, str]:

@@ -106,7 +106,11 @@ def folder_form(path: str) -> FolderForm:
 
 
 def read_texts_to_label(
-    path: str, text_column: str, glob: str = "*.txt", folder: FolderForm = "files"
+    path: str,
+    text_column: str,
+    glob: str = "*.txt",
+    folder: FolderForm = "files",
+    key: str = "data.text_column",
 ) -> Iterator[TextRow]:
     """Reads texts that something is to be predicted for.
 
@@ -116,6 +120,7 @@ def read_texts_to_label(
         text_column: The column of a table that has the text.
         glob: Which files of a folder are read.
         folder: Where the texts of a folder stand, see `folder_form`; they are numbered in the order of its files.
+        key: The key that names the column, for messages.
 
     Raises:
         UserError: Where nothing of it can be read.
@@ -128,7 +133,7 @@ def read_texts_to_label(
         for number, text in enumerate(texts, start=1):
             yield text._replace(line=number)
     elif is_table(file):
-        for row in read_table_rows(file, {"data.text_column": column}):
+        for row in read_table_rows(file, {key: column}):
             problem = row.problem or _at(file, row.line, _no_text(row.values[column], column))
             yield TextRow(row.line, "" if problem else row.values[column].strip(), problem)
     else:

@@ -97,7 +97,7 @@ class PairTokenizers:
             parts: Pairs of each part, or some of them, to count the characters of a target token.
         """
         characters = {part: sum(len(pair.target) + 1 for pair in pairs) for part, pairs in parts.items()}
-        tokens = {part: sum(len(self.target.encode(one.target)) + 1 for one in pairs) for part, pairs in parts.items()}
+        sizes = {part: [len(self.target.encode(pair.target)) + 1 for pair in pairs] for part, pairs in parts.items()}
         return {
             "kind": "text",
             "form": "lines",
@@ -107,7 +107,8 @@ class PairTokenizers:
             "unk": self.target.unknown_id,
             "bos": self.target.special_id(BOS),
             "eos": self.target.special_id(EOS),
-            "characters_per_token": {part: characters[part] / tokens[part] for part in parts},
+            "characters_per_token": {part: characters[part] / sum(sizes[part]) for part in parts},
+            "longest_target": max(max(sizes[part]) for part in parts),
             "context": {
                 "kind": "tokens",
                 "tokenizer": self.source.to_spec(),

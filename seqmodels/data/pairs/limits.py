@@ -45,9 +45,11 @@ class LengthLimits:
         sources, targets, references = [], [], []
         for pair in pairs:
             source, target = tokenizers.source_ids(pair.source), tokenizers.target_ids(pair.target)
-            problem = self.problem(source, "source") or self.problem(target[1:], "target")
+            of_source = self.problem(source, "source")
+            problem = of_source or self.problem(target[1:], "target")
             if problem and self.too_long == "error":
-                raise UserError(f"{pair.place}: {problem}; data.too_long=skip or cut trains without the rest")
+                place = (of_source and pair.source_place) or pair.place
+                raise UserError(f"{place}: {problem}; data.too_long=skip or cut trains without the rest")
             if problem and training:
                 if self.too_long == "skip":
                     continue

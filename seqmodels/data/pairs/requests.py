@@ -26,7 +26,7 @@ def read_sources(path: str, column: str | None = None) -> Iterator[TextRow]:
     """
     file = Path(path).expanduser()
     if is_headed(file, column is not None):
-        yield from read_texts_to_label(path, column or "source")
+        yield from read_texts_to_label(path, column or "source", key="data.source")
         return
     for number, line in lenient_lines(file):
         text = line.partition("\t")[0].strip()

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from seqmodels.data.formats.wav import read_wav, wav_rate
-from seqmodels.data.speech.features import LogMel
+from seqmodels.data.speech.features import FLOOR, LogMel
 from seqmodels.errors import UserError
 
 Normalization = Literal["utterance", "training", "none"]
@@ -71,6 +71,13 @@ class Frames:
         """Returns plain JSON: the "context" of the spec of data whose sources are frames."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {"kind": "frames", "num_features": self.num_mels, **own}
+
+    @property
+    def hidden(self) -> float:
+        """What stands for what is not to be heard: silence; where bands are made comparable their mean, 0."""
+        if self.normalization != "none":
+            return 0.0
+        return math.log(FLOOR) if self.range_db is None else -self.range_db / DECIBELS
 
     def fitted(self, training: Sequence[Path]) -> "Frames":
         """Returns the same with the rate of sounds, and the means and deviations of them where these are asked for."""

@@ -60,7 +60,7 @@ class Speech(ConditionedData):
         words: dict[str, str] | None = None,
         frames: Frames | None = None,
         perturbation: Perturbation | None = None,
-        test_speaker: str | None = None,
+        test_speaker: int | str | None = None,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         tokenizer: Tokenizer | None = None,
@@ -76,7 +76,7 @@ class Speech(ConditionedData):
         self.path, self.transcripts, self.pattern, self.words = path, transcripts, pattern, words
         self.frames = frames or Frames()
         self.perturbation = perturbation
-        self.test_speaker = test_speaker
+        self.test_speaker = None if test_speaker is None else str(test_speaker)
 
     def load(self) -> Loaded:
         """Reads the files."""
@@ -95,7 +95,7 @@ class Speech(ConditionedData):
         loaded = self._load(tokenizer, examples, texts, frames.to_spec(), "sequence_to_sequence")
         if self.perturbation is None:
             return loaded
-        drawn = Perturbed(examples["train"], self.perturbation)
+        drawn = Perturbed(examples["train"], self.perturbation, frames.hidden)
         training = {"train": GeneratedExamples(drawn, self.config.seed, "train", len(examples["train"]))}
         changed = load_examples(loaded.spec, training, self.config.batch_size, self.config.tbptt, self.config.seed)
         return replace(loaded, training=changed.training)  # what is measured stays as it was recorded
@@ -128,16 +128,15 @@ class Speech(ConditionedData):
         spec = self.config.spec
         if spec is None:
             raise UserError(f"input={path}: only a trained run can write")
-        place = Path(path).expanduser()
+        place, heard = Path(path).expanduser(), (_frames_of(spec), tokenizer_from_spec(spec["tokenizer"]))
         if place.is_dir():
-            files = list(enumerate(wav_files(place), 1))
-        elif place.suffix.lower() == ".wav":
-            files = [(1, place)]
-        else:
-            lines = ((number, line.partition("\t")[0].strip()) for number, line in numbered_lines(place))
-            files = [(number, place.parent / name) for number, name in lines if name]
-        frames, tokenizer = _frames_of(spec), tokenizer_from_spec(spec["tokenizer"])
-        return [_request(number, file, frames, tokenizer) for number, file in files]
+            named = enumerate(wav_files(place), 1)
+            return [_request(number, file, *heard)._replace(file=file.name) for number, file in named]
+        if place.suffix.lower() == ".wav":
+            return [_request(1, place, *heard)]
+        lines = ((number, line.partition("\t")[0].strip()) for number, line in numbered_lines(place))
+        listed = [(number, place.parent / name) for number, name in lines if name]
+        return [_request(number, file, *heard, f"{place} line {number}: ") for number, file in listed]
 
     def read_source(self, source: str) -> Example:
         """Makes an example of a WAV file."""
@@ -147,11 +146,11 @@ class Speech(ConditionedData):
         return encode_request(frames, tokenizer_from_spec(self.config.spec["tokenizer"]))
 
 
-def _request(number: int, file: Path, frames: Frames, tokenizer: Tokenizer) -> Request:
+def _request(number: int, file: Path, frames: Frames, tokenizer: Tokenizer, where: str = "") -> Request:
     try:
         return Request(number, encode_request(frames.read(file), tokenizer))
     except UserError as error:
-        return Request(number, None, f"line {number}: {error}")
+        return Request(number, None, f"{where}{error}")
 
 
 def _frames_of(spec: Mapping[str, Any]) -> Frames:

@@ -47,8 +47,26 @@ class Perturbation:
             if not 0 <= getattr(self, name) < np.inf:
                 raise UserError(f"data.perturbation.{name}={getattr(self, name)}: expected at least 0")
 
-    def __call__(self, frames: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Returns changed frames `(other frames, features)` of `(frames, features)`, normalised ones, float32."""
+    def fewest_steps(self, steps: int) -> int:
+        """Returns how many frames at least are left of so many.
+
+        Example:
+            >>> Perturbation(speed=0.7).fewest_steps(100)
+            50
+        """
+        return max(1, round(steps / np.exp(self.speed)))
+
+    def __call__(self, frames: np.ndarray, generator: np.random.Generator, hidden: float = 0.0) -> np.ndarray:
+        """Returns changed frames.
+
+        Args:
+            frames: `(frames, features)`.
+            generator: What draws the changes.
+            hidden: What a mask puts in the place of what it hides.
+
+        Returns:
+            `(other frames, features)`, float32.
+        """
         steps, bands = frames.shape
         if self.stretch:
             factor = np.exp(generator.uniform(-self.stretch, self.stretch))
@@ -63,8 +81,8 @@ class Perturbation:
             frames = frames + generator.normal(0, self.noise, frames.shape)
         frames = frames.astype(np.float32)  # a copy, for the masks
         for _ in range(2):
-            frames[:, _mask(min(self.frequency_mask, bands), bands, generator)] = 0.0
-            frames[_mask(min(self.time_mask, steps // 4), steps, generator)] = 0.0
+            frames[:, _mask(min(self.frequency_mask, bands), bands, generator)] = hidden
+            frames[_mask(min(self.time_mask, steps // 4), steps, generator)] = hidden
         return frames
 
 
@@ -90,10 +108,12 @@ class Perturbed:
     Args:
         examples: The recordings, as frames with their texts.
         perturbation: What is done to them.
+        hidden: What a mask puts in the place of what it hides.
     """
 
     examples: Sequence[Example]
     perturbation: Perturbation
+    hidden: float = 0.0
 
     @property
     def max_steps(self) -> int:
@@ -104,4 +124,4 @@ class Perturbed:
         """Draws a recording and changes it."""
         example = self.examples[int(generator.integers(len(self.examples)))]
         assert example.context is not None
-        return example._replace(context=self.perturbation(example.context, generator))
+        return example._replace(context=self.perturbation(example.context, generator, self.hidden))

@@ -16,6 +16,8 @@ class Cell(nn.Module):
         input_size: Features of an input.
         hidden_size: Features of the output and of each tensor of the state.
         num_states: Tensors in the state; a subclass sets it (2 for an LSTM).
+        num_free: How many of them, from the first on, may begin as anything, such as what is learned or an encoder
+            left; the others, such as counters, as `initial_state` says. `None` where all may.
 
     Args:
         input_size: Features of an input.
@@ -46,6 +48,7 @@ class Cell(nn.Module):
     """
 
     num_states: int = 1
+    num_free: int | None = None
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

@@ -45,6 +45,7 @@ class ClockworkCell(GatedCell):
 
     num_gates = 1
     num_states = 2
+    num_free = 1
     period: Tensor
     connected: Tensor
 

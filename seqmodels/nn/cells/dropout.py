@@ -41,6 +41,7 @@ class RecurrentDropoutCell(CellWrapper):
         super().__init__(input_size, hidden_size, cell)
         check_probability(probability)
         self.probability = probability
+        self.num_free = self.num_states if self.num_free is None else self.num_free
         self.num_states += 1
 
     def initial_state(self, batch_size: int) -> State:

@@ -39,6 +39,7 @@ class SLSTMCell(GatedCell):
 
     num_gates = 4
     num_states = 4
+    num_free = 1
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class CellWrapper(GatedCell):
             raise ValueError(f"cell: expected something that makes a GatedCell without a step of its own, got {kind}")
         self.cell = inside
         self.num_gates, self.num_states = inside.num_gates, inside.num_states
+        self.num_free = inside.num_free
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""

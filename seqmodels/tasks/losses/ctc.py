@@ -33,17 +33,18 @@ class CTC(Loss):
     blank: int
     end: int
 
-    def __call__(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Sums over the sequences, and counts their labels.
 
         Args:
-            outputs: Logits `(batch, steps, labels)`; a step behind the end of a row says the blank for sure.
+            outputs: Logits `(batch, steps, labels)`.
             targets: Labels, the end and `IGNORE_INDEX` `(batch, time)`.
+            lengths: Steps of each row of the outputs `(batch,)`; all where left out.
         """
         logs = (outputs if outputs.dtype == torch.float64 else outputs.float()).log_softmax(-1)
         scored = self._labels(targets)
         counts = scored.sum(1)
-        steps = torch.full_like(counts, outputs.shape[1])
+        steps = torch.full_like(counts, outputs.shape[1]) if lengths is None else lengths.to(counts)
         total = functional.ctc_loss(
             logs.transpose(0, 1), targets[scored], steps, counts, blank=self.blank, reduction="sum"
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +24,7 @@ class Alignments(Measure):
     Args:
         model: The encoder-decoder; one without attention has no pictures.
         spec: Of its data.
-        num_drawn: How many pairs of an evaluation are drawn.
+        num_drawn: How many pairs of an evaluation are drawn, taken from all of it.
 
     Raises:
         ValueError: Where none are to be drawn.
@@ -41,16 +42,16 @@ class Alignments(Measure):
 
     def clear(self) -> None:
         """Starts anew."""
-        self.drawn: list[tuple[list[str], list[str], Tensor]] = []
+        self.kept: list[tuple[list[str], list[str], Tensor]] = []
 
     @torch.no_grad()
     def update(self, described: Mapping[str, Tensor], window: Window) -> None:
-        """Keeps what the first pairs look like."""
-        if self.model.attention is None or len(self.drawn) >= self.num_drawn:
+        """Keeps what some pairs of each batch look like, no more than are drawn."""
+        if self.model.attention is None:
             return
         assert window.context is not None
         assert window.context_lengths is not None
-        rows = slice(self.num_drawn - len(self.drawn))
+        rows = slice(min(self.num_drawn, 1 + self.num_drawn // (1 + len(self.kept))))
         memory = self.model.remember(window.context[rows], window.context_lengths[rows])
         hidden, _ = self.model.hidden(window.inputs[rows], memory=memory)
         weights = self.model.split(hidden)[1]
@@ -59,7 +60,13 @@ class Alignments(Measure):
         for place, length in enumerate(read):
             targets = window.targets[place][window.targets[place] != IGNORE_INDEX].tolist()
             source = self._source_tokens(window.context[place], length)
-            self.drawn.append((source, _shown(self.target, targets), weights[place, : len(targets), :length].cpu()))
+            self.kept.append((source, _shown(self.target, targets), weights[place, : len(targets), :length].cpu()))
+
+    @property
+    def drawn(self) -> list[tuple[list[str], list[str], Tensor]]:
+        """Those that are drawn: evaluation may go from short pairs to long ones."""
+        places = np.linspace(0, len(self.kept) - 1, min(self.num_drawn, len(self.kept))).round().astype(int)
+        return [self.kept[place] for place in places]
 
     def compute(self) -> dict[str, float]:
         """Returns no figures."""
@@ -67,15 +74,16 @@ class Alignments(Measure):
 
     def pictures(self) -> "dict[str, Figure]":
         """Draws the pairs, dark where attention is high."""
-        if not self.drawn:
+        drawn = self.drawn
+        if not drawn:
             return {}
         from matplotlib.figure import Figure
 
-        columns = min(2, len(self.drawn))
-        rows = -(-len(self.drawn) // columns)
+        columns = min(2, len(drawn))
+        rows = -(-len(drawn) // columns)
         figure = Figure(figsize=(7 * columns, 6 * rows), layout="constrained")
         for axes, (source, target, weights) in zip(
-            figure.subplots(rows, columns, squeeze=False).ravel(), self.drawn, strict=False
+            figure.subplots(rows, columns, squeeze=False).ravel(), drawn, strict=False
         ):
             axes.imshow(weights.float().numpy(), cmap="Greys", vmin=0, vmax=1, aspect="auto")
             if source:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 
 from seqmodels.data import IGNORE_INDEX, Tokenizer, Window, tokenizer_from_spec
@@ -89,11 +90,13 @@ class TextComparison(Measure):
         return self._signatures
 
     def tables(self) -> dict[str, str]:
-        """Returns a table of the first sources, references and hypotheses, with the signatures of its figures."""
+        """Returns a table of some sources, references and hypotheses, with the signatures of its figures."""
         if not self.hypotheses:
             return {}
         columns = {"source": self.sources, "target": self.references, "hypothesis": self.hypotheses}
-        shown = {name: texts[:NUM_SHOWN] for name, texts in columns.items() if texts}
+        # Evaluation may go from short texts to long ones: what is shown is taken from all of it.
+        places = np.linspace(0, len(self.hypotheses) - 1, min(NUM_SHOWN, len(self.hypotheses))).round().astype(int)
+        shown = {name: [texts[place] for place in places] for name, texts in columns.items() if texts}
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(_cell(text) for text in row) for row in zip(*shown.values(), strict=True)]
         told = [f"{name}: {signature}" for name, signature in self.signatures().items()]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from seqmodels.data.formats.pairs import aligned_files, read_aligned, read_pairs, read_tab_pairs
+from seqmodels.data.formats.pairs import aligned_files, has_column, read_aligned, read_pairs, read_tab_pairs
 from seqmodels.errors import UserError
 
 
@@ -147,3 +147,55 @@ def test_two_of_several_languages_can_be_named(tmp_path):
         "train": ["fr", "de"],
         "val": ["fr", "de"],
     }
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "dev"])
+def test_what_is_validated_on_has_several_names(tmp_path, name):
+    for part in ("train", name):
+        write(tmp_path, **{f"{part}__de": "a", f"{part}__en": "b"})
+    assert aligned_files(tmp_path)["val"] == [str(tmp_path / f"{name}.{ending}") for ending in ("de", "en")]
+
+
+@pytest.mark.parametrize("name", ["test2016.de", "validate.en", "test.2016.de"])
+def test_a_file_of_pairs_that_would_be_passed_over_is_told(tmp_path, name):
+    others = ("train.de", "train.en", "train.tok.de", "train.tok.en", "test.tok.de", "notes.txt")
+    for other in others:
+        (tmp_path / other).write_text("text\n")
+    assert list(aligned_files(tmp_path, "de", "en")) == ["train"]
+    (tmp_path / name).write_text("text\n")
+    ending = name[-3:]
+    assert error_of(lambda: aligned_files(tmp_path, "de", "en")) == (
+        f"data.path={tmp_path}: {name} is of no part; expected another name (val{ending}, valid{ending}, "
+        f"validation{ending}, dev{ending}, test{ending}), data.val_path= and data.test_path= with the files that are "
+        "meant, or this one elsewhere"
+    )
+    (tmp_path / "val.de").write_text("text\n")
+    (tmp_path / "val.en").write_text("text\n")
+    assert f"(test{ending}), data.test_path= with" in error_of(lambda: aligned_files(tmp_path, "de", "en"))
+    # Where no part is missing, or the user says what it is, nothing would be drawn in its place.
+    assert list(aligned_files(tmp_path, "de", "en", {"test": "elsewhere.tsv"})) == ["train", "val"]
+    (tmp_path / "val.de").unlink()
+    (tmp_path / "val.en").unlink()
+    assert list(aligned_files(tmp_path, "de", "en", {"val": [str(tmp_path / name), "b"]})) == ["train"]
+
+
+@pytest.mark.parametrize(
+    "lines, found",
+    [
+        ("source\ttarget\neins\tone\n", [("eins", "one")]),
+        ("n\ttarget\tsource\n1\tone\teins\n", [("eins", "one")]),
+        ("Source\tTarget\neins\tone\n", [("Source", "Target"), ("eins", "one")]),
+        ("the source\ttarget\neins\tone\n", [("the source", "target"), ("eins", "one")]),
+    ],
+)
+def test_a_first_line_of_tabs_may_name_the_columns(tmp_path, lines, found):
+    write(tmp_path, a__tsv=lines)
+    assert texts(read_pairs(str(tmp_path / "a.tsv"), None, None, "error")) == found
+
+
+def test_tables_tell_whether_they_have_a_column(tmp_path):
+    write(tmp_path, a__tsv="de\ten\n", a__csv="de;en\n1;2\n", a__jsonl='{"de": 1, "en": 2}\n', a__txt="de\ten\n")
+    for name, expected in (("a.tsv", True), ("a.csv", True), ("a.jsonl", True), ("a.txt", False)):
+        assert has_column(tmp_path / name, "en") == expected
+        assert not has_column(tmp_path / name, "fr")
+        assert not has_column(tmp_path / name, None)
