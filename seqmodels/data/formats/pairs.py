@@ -226,8 +226,8 @@ def _refuse_others(folder: Path, files: Iterable[Path], endings: tuple[str, str]
             ending = file.suffix
             names = ", ".join(f"{name}{ending}" for part in missing for name in _PARTS[part])
             raise UserError(
-                f"data.path={folder}: {file.name} is of no part; expected another name ({names}), {keys} with the files "
-                "that are meant, or this one elsewhere"
+                f"data.path={folder}: {file.name} is of no part; expected another name ({names}), {keys} with the "
+                "files that are meant, or this one elsewhere"
             )
 
 
