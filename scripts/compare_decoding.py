@@ -1,6 +1,6 @@
 """Greedy decoding against beam search on a part of a trained run's data: BLEU, and tokens written a second.
 
-    python scripts/compare_decoding.py RUN [--split val] [--beams 1 5] [--length-penalty 1.0] [--json FILE]
+    python scripts/compare_decoding.py RUN [--split val] [--beams 1 5] [--length-penalty 1.0] [--length N] [--json FILE]
 
 A beam of 1 is greedy. References are the texts as they stand in the user's file; BLEU takes tokens as spaces part them.
 """
@@ -34,7 +34,7 @@ def translate(
     return texts, time.perf_counter() - begin
 
 
-def compare(run: Run, split: str, beams: list[int], length_penalty: float) -> list[dict[str, Any]]:
+def compare(run: Run, split: str, beams: list[int], length_penalty: float, longest: int) -> list[dict[str, Any]]:
     """Returns a row for each beam."""
     data: DataModule = build(run.config["data"], "data", spec=run.spec)
     data.setup("validate")
@@ -44,7 +44,7 @@ def compare(run: Run, split: str, beams: list[int], length_penalty: float) -> li
     bleu, rows = BLEU(tokenize="none", force=True), []
     for beam in beams:
         search = Sampling(0) if beam == 1 else BeamSearch(beam, length_penalty=length_penalty)
-        texts, seconds = translate(writer, windows, search, longest_target(run.spec))
+        texts, seconds = translate(writer, windows, search, longest)
         tokens = sum(len(writer.tokenizer.encode(text)) + 1 for text in texts)
         rows.append(
             {
@@ -66,10 +66,13 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--split", default="val")
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--length", type=int, help="tokens of a text at most; what the run's data say where left out")
     parser.add_argument("--length-penalty", type=float, default=1.0)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    rows = compare(load_run(arguments.run), arguments.split, arguments.beams, arguments.length_penalty)
+    run = load_run(arguments.run)
+    longest = arguments.length or longest_target(run.spec)
+    rows = compare(run, arguments.split, arguments.beams, arguments.length_penalty, longest)
     if arguments.json:
         told = {"rows": rows, "threads": torch.get_num_threads(), "torch": torch.__version__}
         arguments.json.write_text(json.dumps({**told, "date": date.today().isoformat()}, indent=1) + "\n")

@@ -40,7 +40,7 @@ class Generation:
         class_: The class to write for, where the run writes by class.
         image: The file of the image to write of, where the run writes of images.
         source: What to translate, where the run makes one sequence of another: a text, or the file of a recording.
-        length: Tokens to write at most.
+        length: Tokens to write at most; for a source no more than twice the longest target of training.
         temperature: Below 1 more likely tokens, above 1 more surprising ones, 0 the likeliest; where left out 0.8, and
             0 for a source.
         top_k: Draws from the k likeliest tokens alone.
@@ -94,6 +94,7 @@ def generate(chosen: Generation) -> Iterator[str]:
     from seqmodels.models import Transcriber
     from seqmodels.prediction import read_source, transcribe
     from seqmodels.runs import load_model, load_run, text_writer
+    from seqmodels.tasks.language_modelling import longest_target
     from seqmodels.trust import module_names, trusting
 
     decoding, constraints = _read(chosen)
@@ -111,6 +112,7 @@ def generate(chosen: Generation) -> Iterator[str]:
             context = read_context(writer.condition, chosen.class_, chosen.image)
         else:
             context = read_source(loaded, chosen.source)
+            chosen = replace(chosen, length=min(chosen.length, longest_target(loaded.spec)))
         shown = writer.default_prompt() if chosen.prompt is None else chosen.prompt
         writer.encode_prompt(shown)  # refuses what cannot be spelt before anything is shown
         chosen = replace(chosen, prompt=shown)
