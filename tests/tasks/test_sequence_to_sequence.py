@@ -154,6 +154,11 @@ def test_alignments_are_the_models_weights_with_tokens_on_the_axes():
         torch.testing.assert_close(torch.tensor(axes.images[0].get_array()), weights[row, :steps, :length])
     assert [label.get_text() for label in drawn[0].get_xticklabels()] == ["c", "a", "d", "a"]
     assert [label.get_text() for label in drawn[1].get_yticklabels()] == ["d", "e"]
+    ending = WINDOW._replace(targets=torch.tensor([[7, 2, 3], [4, 5, -100]]))
+    ended = Alignments(task.model, spec(), num_drawn=1)
+    ended.update({}, ending)
+    (figure,) = ended.pictures().values()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["<eos>", "b", "c"]
     for _ in range(5):
         measure.update({}, WINDOW)
     turned = WINDOW._replace(context=SOURCE[[1, 0]], context_lengths=torch.tensor([2, 4]))

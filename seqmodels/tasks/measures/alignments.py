@@ -97,4 +97,6 @@ class Alignments(Measure):
 
 def _shown(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
     """Returns what stands for each token on an axis."""
-    return [repr(text)[1:-1] if (text := tokenizer.decode([token])).strip() else repr(text) for token in ids]
+    special = {tokenizer.special_id(name): name for name in tokenizer.special_tokens}
+    texts = [special.get(token) or tokenizer.decode([token]) for token in ids]
+    return [repr(text)[1:-1] if text.strip() else repr(text) for text in texts]
