@@ -94,6 +94,10 @@ def test_resumed_from_any_step_the_run_ends_with_the_same_bits(small_config, arc
 SHORT = ["trainer=cpu", "model.hidden_size=8", "model.output_dropout=0.3", "callbacks.checkpoints.every_n_steps=1"]
 # Every epoch draws other examples, so that a resumed run must know which epoch it is in.
 TWO_EPOCHS = ["data.train_size=40", "data.val_size=8", "data.test_size=8", "data.batch_size=8", "trainer.max_epochs=2"]
+PAIRS = [
+    *("experiment=reversal", "data.num_pairs=60", "data.val_fraction=0.1", "data.batch_size=10"),
+    *("data.problem.longest=6", "trainer.max_epochs=2", "task.measures.hypotheses.length=6", "callbacks.pictures=null"),
+]
 TASKS = {
     "whole sequences": ["experiment=adding", "data.problem.length=12", "tbptt.k2=5", *TWO_EPOCHS],
     "a target at each step, in windows": ["experiment=memory/copy", "tbptt.k1=14", "tbptt.k2=16", *TWO_EPOCHS],
@@ -103,11 +107,10 @@ TASKS = {
         *("loss=gaussian", "trainer.max_steps=10"),
         *("callbacks.pictures=null", "trainer.limit_val_batches=1"),
     ],
-    "pairs that read samples of their own, with professor forcing": [
-        *("experiment=reversal", "data.num_pairs=60", "data.val_fraction=0.1", "data.batch_size=10"),
-        *("data.problem.longest=6", "trainer.max_epochs=2", "teacher_forcing=linear", "task.feed=sample"),
+    "pairs that read samples of their own": [*PAIRS, "teacher_forcing=linear", "task.feed=sample"],
+    "professor forcing": [
+        *PAIRS,
         "task.professor={_target_: seqmodels.tasks.ProfessorForcing, _partial_: true, cell: ${cell}, hidden_size: 4}",
-        *("task.measures.hypotheses.length=6", "callbacks.pictures=null"),
     ],
 }
 
