@@ -44,8 +44,13 @@ def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], d
 
 
 def _check_shape(model: nn.Module, spec: Mapping[str, Any]) -> None:
-    """Refuses a model of whole sequences for data that have a target at each step, and the other way round."""
+    """Refuses a model that is not of the shape of the data: whole sequences, a target at each step, or a source."""
     shape = spec.get("shape")
+    if shape == "sequence_to_sequence" and not hasattr(model, "encoder"):
+        raise UserError(
+            "data: have a source for each target, and the model reads none; expected model=encoder_decoder "
+            "task=sequence_to_sequence"
+        )
     if shape is None or not hasattr(model, "readout") or (shape == "many_to_one") == (model.readout is not None):
         return
     told = "one target for each sequence" if shape == "many_to_one" else "a target at each step"

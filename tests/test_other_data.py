@@ -267,6 +267,12 @@ def test_a_model_of_another_shape_is_refused(learned, overrides, said, tmp_path)
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_model_without_an_encoder_is_refused_for_pairs(learned, tmp_path):
+    with pytest.raises(UserError, match=r"the model reads none; expected model=encoder_decoder task=sequence_to_seq"):
+        learned("experiment=char_lm", "data=reversal")
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_numbers_that_stand_for_classes_are_told_the_key(learned, tmp_path):
     np.savez(tmp_path / "mine.npz", x=np.zeros((30, 5, 2)), y=np.arange(30) % 2.0)
     with pytest.raises(UserError, match=r"data\.target_kind=classes"):

@@ -32,8 +32,9 @@ def test_a_direct_forecaster_refuses_what_it_would_not_heed_and_a_recursive_one_
 
 
 def test_a_direct_forecaster_takes_the_settings_that_change_nothing():
-    make(direct=True)
-    make(direct=True, teacher_forcing=ConstantForcing(1.0), feed="point", score_context=False, num_paths=0)
+    assert make(direct=True).model.direct
+    same = make(direct=True, teacher_forcing=ConstantForcing(1.0), feed="point", score_context=False, num_paths=0)
+    assert same.teacher_forcing.always
 
 
 @pytest.mark.parametrize("direct", [False, True])
