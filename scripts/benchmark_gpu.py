@@ -1,10 +1,14 @@
-"""Our layers beside cuDNN's on a CUDA device: checks, times, writes JSON.
+"""Our layers beside cuDNN's on a CUDA device, and attention: checks, times, writes JSON.
 
-    python scripts/benchmark_gpu.py [--cells lstm,gru] [--shapes 32x512x192x192] [--precisions float16] [--output FILE]
+    python scripts/benchmark_gpu.py [--parts cells attentions pairs] [--cells lstm,gru] [--shapes 32x512x192x192]
+        [--precisions float16] [--output FILE]
 
 Outputs and gradients are first compared with torch's layer in float64 (where torch has no such cell: with our reference
 loop), on the same weights and inputs; ours may be at most four times as far from it as that is in the same precision.
 TF32 is on or off for both sides. The first call, which compiles or captures, is timed by itself.
+
+`attentions` holds every attention to the CPU in float32, forward and backward, and tries it in half precision. `pairs`
+times an update of an encoder-decoder with additive attention beside the bare one of benchmark_training.py, in float32.
 """
 
 import argparse
@@ -20,9 +24,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from seqmodels.benchmarks import CONTENDERS, Shape
 from seqmodels.benchmarks.agreement import TOLERANCE, check, errors
+from seqmodels.benchmarks.attentions import ATTENTIONS, check_attention, check_half
 from seqmodels.benchmarks.contenders import Batch, Contender
 from seqmodels.benchmarks.report import describe_machine, describe_versions
 from seqmodels.benchmarks.timing import Timing, by_turns, cpu_clock, gemm_gflops
@@ -37,6 +43,7 @@ PRECISIONS = {
     "float16": (torch.float16, False),
     "bfloat16": (torch.bfloat16, False),
 }
+HALVES = (torch.float16, torch.bfloat16)
 
 
 def cuda_clock(call: Callable[[], object]) -> float:
@@ -47,6 +54,16 @@ def cuda_clock(call: Callable[[], object]) -> float:
     end.record()
     end.synchronize()
     return begin.elapsed_time(end) / 1e3
+
+
+def clock_of(device: str) -> Callable[[Callable[[], object]], float]:
+    """Returns what times a call on a device."""
+    return cuda_clock if device == "cuda" else cpu_clock
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Says whether products in float32 may run in TF32."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 class Bench:
@@ -62,8 +79,8 @@ class Bench:
     def __init__(self, shape: Shape, precision: str, device: str, rounds: int) -> None:
         self.shape, self.precision, self.device, self.rounds = shape, precision, device, rounds
         self.dtype, tf32 = PRECISIONS[precision]
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
-        self.clock = cuda_clock if device == "cuda" else cpu_clock
+        allow_tf32(tf32)
+        self.clock = clock_of(device)
         self.batch = Batch(shape, self.dtype, device)
 
     def candidates(self, contender: Contender) -> dict[str, nn.Module]:
@@ -147,18 +164,8 @@ def no_grad(run: Callable[[nn.Module], object]) -> Callable[[nn.Module], object]
     return torch.no_grad()(run)
 
 
-def main(words: list[str] | None = None) -> None:
-    """Measures, prints, writes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cells", default="lstm,gru,elman,layer_norm_lstm,user_lstm")
-    parser.add_argument("--shapes", default=SHAPES)
-    parser.add_argument("--precisions", default=",".join(PRECISIONS))
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--output", type=Path, default=Path("outputs/benchmark_gpu.json"))
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: to try this script out")
-    arguments = parser.parse_args(words)
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("benchmark_gpu.py: torch sees no CUDA device here")
+def measure_cells(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Checks and times cells; returns a row for each shape, precision, cell and kernel, and prints it."""
     results = []
     print(f"{'BxTxIxH':<38}{'precision':<10}{'cell':<17}{'kernel':<11} torch ms  ours ms  ratio forward only")
     for shape in map(Shape.parse, arguments.shapes.split(",")):
@@ -168,7 +175,88 @@ def main(words: list[str] | None = None) -> None:
                 results.append(row)
                 times = f"{row['torch_ms']:9.3f}{row['ours_ms']:9.3f}{row['ratio']:7.2f}{row['forward_ratio']:13.2f}"
                 print(f"{row['shape']:<38}{precision:<10}{row['cell']:<17}{row['backend']:<11}{times}")
-    found = {"date": date.today().isoformat(), "device": describe_device(arguments.device), "results": results}
+    return results
+
+
+def measure_attentions(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Checks attentions; returns a row for each, and prints it."""
+    allow_tf32(False)
+    rows = []
+    for name in ATTENTIONS:
+        largest = check_attention(name, arguments.device)
+        for dtype in HALVES:
+            check_half(name, arguments.device, dtype)
+        rows.append({"attention": name, "largest_error": largest, "halves": [str(dtype) for dtype in HALVES]})
+        print(f"{name:<38}float32 as on the CPU but for {largest:.1e}; finite and masked in half precision")
+    return rows
+
+
+def measure_pairs(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Times an update of pairs but for the optimizer's step; returns a row, and prints it."""
+    allow_tf32(False)
+    updates, pairs, tokens = make_updates(arguments.device)
+    times = by_turns(updates, arguments.rounds, clock=clock_of(arguments.device))
+    bare, ours = times["bare"].seconds, times["ours"].seconds
+    row = {"case": "reversal", "precision": "float32", "pairs": pairs, "tokens": tokens, "ratio": bare / ours}
+    row |= {"bare_ms": 1e3 * bare, "ours_ms": 1e3 * ours, "our_tokens_per_second": tokens / ours}
+    figures = f"bare {row['bare_ms']:.3f} ms, ours {row['ours_ms']:.3f} ms, ratio {row['ratio']:.2f}"
+    print(f"encoder-decoder with attention, {pairs} pairs: {figures}")
+    return [row]
+
+
+def make_updates(device: str) -> tuple[dict[str, Callable[[], None]], int, int]:
+    """Makes the updates of our encoder-decoder and of a bare one on the same batch.
+
+    Returns:
+        Both, and how many pairs and target tokens they read.
+    """
+    from benchmark_training import BARE, CASES
+
+    from seqmodels.building import build
+    from seqmodels.commands.composing import compose
+    from seqmodels.runs import build_model
+
+    torch.manual_seed(0)
+    config = compose(CASES["pairs"])
+    data = build(config["data"], "data")
+    data.setup("fit")
+    window = next(iter(data.train_dataloader()))
+    lengths = window.context_lengths.to(device)
+    # Packing wants lengths on the CPU, ours where the source is: neither waits for the other's.
+    moved = {name: getattr(window, name).to(device) for name in ("inputs", "targets", "context")}
+    window = window._replace(**moved)
+    ours, bare = build_model(config, data.spec).to(device), BARE["pairs"](config, data.spec).to(device)
+
+    def update(model: nn.Module, logits: Callable[[], torch.Tensor]) -> None:
+        model.zero_grad()
+        cross_entropy(logits().flatten(0, 1), window.targets.flatten()).backward()
+
+    our_logits = lambda: ours(window.inputs, context=window.context, context_lengths=lengths)[0]
+    updates: dict[str, Callable[[], None]] = {
+        "ours": partial(update, ours, our_logits),
+        "bare": partial(update, bare, lambda: bare(window)),
+    }
+    return updates, len(window.targets), int(window.lengths.sum())
+
+
+PARTS = {"cells": measure_cells, "attentions": measure_attentions, "pairs": measure_pairs}
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measures, prints, writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--cells", default="lstm,gru,elman,layer_norm_lstm,user_lstm")
+    parser.add_argument("--shapes", default=SHAPES)
+    parser.add_argument("--precisions", default=",".join(PRECISIONS))
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--output", type=Path, default=Path("outputs/benchmark_gpu.json"))
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: to try this script out")
+    arguments = parser.parse_args(words)
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("benchmark_gpu.py: torch sees no CUDA device here")
+    found: dict[str, Any] = {"date": date.today().isoformat(), "device": describe_device(arguments.device)}
+    found |= {"results" if part == "cells" else part: PARTS[part](arguments) for part in arguments.parts}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(found | {"versions": describe_versions()}, indent=1) + "\n")
 

@@ -2,7 +2,8 @@
 
     python scripts/compare_decoding.py RUN [--split val] [--beams 1 5] [--length-penalty 1.0] [--length N] [--json FILE]
 
-A beam of 1 is greedy. References are the texts as they stand in the user's file; BLEU takes tokens as spaces part them.
+A beam of 1 is greedy. All figures of one beam are what `seqmodels evaluate beam_size=` reports.
+References are the texts as they stand in the user's file; BLEU takes tokens as spaces part them.
 """
 
 import argparse
@@ -13,25 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sacrebleu.metrics import BLEU
 
 from seqmodels.building import build
-from seqmodels.data import DataModule, Window
-from seqmodels.decoding import BeamSearch, Sampling, TextWriter
+from seqmodels.data import DataModule
 from seqmodels.runs import Run, load_model, load_run
+from seqmodels.tasks import Hypotheses
 from seqmodels.tasks.language_modelling import longest_target
-
-
-def translate(
-    writer: TextWriter, windows: list[Window], search: Sampling | BeamSearch, longest: int
-) -> tuple[list[str], float]:
-    """Writes a text for each row; returns them and the seconds that it took."""
-    texts, begin = [], time.perf_counter()
-    for window in windows:
-        assert window.context is not None
-        rows = len(window.context)
-        texts += writer.write(None, longest, search, rows, None, window.context, window.context_lengths)
-    return texts, time.perf_counter() - begin
 
 
 def compare(run: Run, split: str, beams: list[int], length_penalty: float, longest: int) -> list[dict[str, Any]]:
@@ -39,24 +27,26 @@ def compare(run: Run, split: str, beams: list[int], length_penalty: float, longe
     data: DataModule = build(run.config["data"], "data", spec=run.spec)
     data.setup("validate")
     windows = list(data.evaluation_dataloader(split))
-    references = [text for window in windows for text in window.references]
-    writer = TextWriter.from_spec(load_model(run), run.spec)
-    bleu, rows = BLEU(tokenize="none", force=True), []
+    model, rows = load_model(run).eval(), []
     for beam in beams:
-        search = Sampling(0) if beam == 1 else BeamSearch(beam, length_penalty=length_penalty)
-        texts, seconds = translate(writer, windows, search, longest)
-        tokens = sum(len(writer.tokenizer.encode(text)) + 1 for text in texts)
+        penalty = length_penalty if beam > 1 else 0.0
+        measure = Hypotheses(model, run.spec, longest, "none", beam_size=beam, length_penalty=penalty)
+        begin = time.perf_counter()
+        for window in windows:
+            measure.update({}, window)
+        seconds = time.perf_counter() - begin
+        tokens = sum(len(measure.tokenizer.encode(text)) + 1 for text in measure.hypotheses)
         rows.append(
             {
                 "beam": beam,
-                "length_penalty": length_penalty if beam > 1 else 0.0,
-                "bleu": round(bleu.corpus_score(texts, [references]).score, 2),
+                "length_penalty": penalty,
+                "bleu": round(measure.compute()["bleu"], 2),
                 "tokens_per_second": round(tokens / seconds),
                 "seconds": round(seconds, 1),
             }
         )
         print(json.dumps(rows[-1]), flush=True)
-    print(bleu.get_signature())
+    print(measure.signatures()["bleu"])
     return rows
 
 

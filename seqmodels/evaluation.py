@@ -8,9 +8,10 @@ from torch import nn
 
 from seqmodels.building import build, call, unknown_key
 from seqmodels.data import DataModule
+from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
 from seqmodels.runs import Run, build_loss, load_model
-from seqmodels.tasks import Task, default_measures
+from seqmodels.tasks import Hypotheses, SequenceTask, Task, Transcripts, default_measures
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet
 
 
@@ -50,6 +51,11 @@ def _check_shape(model: nn.Module, spec: Mapping[str, Any]) -> None:
         raise UserError(
             "data: have a source for each target, and the model reads none; expected model=encoder_decoder "
             "task=sequence_to_sequence"
+        )
+    if "copied_unk" in (spec.get("context") or {}) and getattr(model, "copied_unk", None) is None:
+        raise UserError(
+            "data.copy_unknown=true: numbers words to be copied, and the model copies none; expected "
+            "model=encoder_decoder model.copying=true"
         )
     if shape is None or not hasattr(model, "readout") or (shape == "many_to_one") == (model.readout is not None):
         return
@@ -91,7 +97,11 @@ def measure(task: Task, data: DataModule, split: str, settings: TrainerSettings)
 
 
 def evaluate(
-    run: Run, split: str | None, data_overrides: dict[str, Any], settings: TrainerSettings
+    run: Run,
+    split: str | None,
+    data_overrides: dict[str, Any],
+    settings: TrainerSettings,
+    search: BeamSearch | None = None,
 ) -> dict[str, float]:
     """Measures a run's best model.
 
@@ -102,12 +112,14 @@ def evaluate(
         data_overrides: Keys under `data` that differ from the run's own, such as another `path`. With that, the files
             that belong to the run's own are not read, but those that are given anew.
         settings: The device and precision.
+        search: How texts that are measured are searched for; as the run's configuration says where left out.
 
     Returns:
         Metrics by name.
 
     Raises:
-        UserError: Where the data do not fit, or have no such part.
+        UserError: Where the data do not fit, or have no such part, or texts are to be searched for where none are
+            measured.
     """
     node = changed_data(run.config["data"], data_overrides)
     elsewhere = "path" in data_overrides
@@ -120,9 +132,25 @@ def evaluate(
     data.setup("validate")
     own = not data_overrides.keys() - _OF_NO_ACCOUNT
     task = build_task({**run.config, "data": node}, load_model(run), data.spec, data if own else None)
+    if search is not None:
+        _set_search(task, search)
     part = _part_of_other(data.splits, node["path"]) if whole else split or "test"
     results = measure(task, data, part, settings)
     return {name.replace("train/", "test/") if whole else name: value for name, value in results.items()}
+
+
+def _set_search(task: Task, search: BeamSearch) -> None:
+    """Has the measures of texts search for what they measure.
+
+    Raises:
+        UserError: Where there are none, or they know nothing but the size of a beam.
+    """
+    measures = task.measures if isinstance(task, SequenceTask) else []
+    writing = [measure for measure in measures if isinstance(measure, Hypotheses | Transcripts)]
+    if not writing:
+        raise UserError(f"beam_size={search.beam_size}: this run measures no texts that it writes; leave it out")
+    for measure in writing:
+        measure.search_by(search)
 
 
 _SHARES = {"val_fraction", "test_fraction"}

@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,8 +10,8 @@ import numpy as np
 import torch
 
 from seqmodels.building import build
-from seqmodels.data import DataModule, Example, Form, Request, Window, collate
-from seqmodels.decoding import BeamSearch
+from seqmodels.data import DataModule, Example, Form, Request, collate
+from seqmodels.decoding import BeamSearch, Writing
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
 from seqmodels.runs import Run, load_model
@@ -28,7 +27,7 @@ def predict(
     data_overrides: dict[str, Any],
     batch_size: int,
     device: str,
-    search: BeamSearch | None = None,
+    writing: Writing | None = None,
 ) -> Iterator[Row]:
     """Predicts something of every row of a file.
 
@@ -40,14 +39,14 @@ def predict(
         data_overrides: Keys under `data` that differ from the run's own, such as another `text_column`.
         batch_size: Rows in a batch.
         device: "cpu" or "cuda".
-        search: How texts are searched for, where the run writes them; each step's likeliest token where left out.
+        writing: What is asked of the texts, where the run writes them; each step's likeliest token where left out.
 
     Yields:
         The line that a prediction is for, of a folder its file too, and the prediction; or these and the problem. A row
         of several steps gives a row for each, one for which several texts are found too.
 
     Raises:
-        UserError: Where nothing of the file can be read, or texts are to be searched for where none are written.
+        UserError: Where nothing of the file can be read, or something is asked of texts where none are written.
     """
     if run.spec.get("form") == "stream":
         raise UserError(
@@ -60,8 +59,8 @@ def predict(
     if not requests:
         raise UserError(f"input={path}: there is nothing in it to predict anything for")
     task = build_task(config, load_model(run), run.spec).to(device).eval()
-    if search is not None:
-        _set_search(task, search, run.spec)
+    if writing is not None and writing.asked():
+        _set_writing(task, writing, run.spec)
     rows = _rows(task, requests, run.spec, batch_size)
     for number, request in enumerate(requests):
         if request.problem is not None:
@@ -69,27 +68,24 @@ def predict(
         for place, row in enumerate(rows.get(number, [])):
             items = request.items or [{}]
             named = items[0] if len(items) == 1 else items[place]
+            if "problem" in row:
+                row = {"problem": f"{request.file or path} line {request.line}: {row['problem']}"}
             yield {**_place(request), **(named if isinstance(named, dict) else {"item": named}), **row}
 
 
-def _set_search(task: Task, search: BeamSearch, spec: dict[str, Any]) -> None:
-    """Has a task search for what it writes.
+def _set_writing(task: Task, writing: Writing, spec: dict[str, Any]) -> None:
+    """Has a task write as is asked for.
 
     Raises:
-        UserError: Where it writes nothing, or its search knows nothing but the size of a beam.
+        UserError: Where it writes nothing, or knows nothing but the size of a beam.
     """
     if isinstance(task, Transcription):
-        for field in fields(search):
-            value = getattr(search, field.name)
-            if field.name != "beam_size" and value != field.default:
-                raise UserError(
-                    f"{field.name}={value}: this run transcribes, which takes beam_size alone; leave it out"
-                )
-        task.beam_size = search.beam_size
+        task.beam_size = writing.beam_of_labels() or task.beam_size
     elif isinstance(task, LanguageModelling) and spec.get("context") is not None:
-        task.search = search
+        task.writing = writing
     else:
-        raise UserError(f"beam_size={search.beam_size}: this run writes no texts of its rows; leave it out")
+        name, value = next(iter(writing.asked().items()))
+        raise UserError(f"{name}={value}: this run writes no texts of its rows; leave it out")
 
 
 def _place(request: Request) -> Row:
@@ -106,7 +102,7 @@ def _rows(task: Task, requests: Sequence[Request], spec: dict[str, Any], batch_s
         numbers = by_length[start : start + batch_size]
         batch = collate([examples[number] for number in numbers], form=Form.of(spec))
         with torch.no_grad():
-            found |= zip(numbers, task.predict_rows(_on(batch, task.device), spec), strict=True)
+            found |= zip(numbers, task.predict_rows(batch.on(task.device), spec), strict=True)
     return found
 
 
@@ -116,12 +112,7 @@ def _length(example: Example) -> tuple[int, int]:
     return len(example.inputs), len(context) if context is not None and context.ndim else 0
 
 
-def _on(window: Window, device: torch.device) -> Window:
-    moved = {name: value.to(device) for name, value in window._asdict().items() if isinstance(value, torch.Tensor)}
-    return Window(**(window._asdict() | moved))
-
-
-def read_source(run: Run, source: str) -> torch.Tensor:
+def read_source(run: Run, source: str) -> tuple[torch.Tensor, tuple[str, ...]]:
     """Reads one source that something is to be written for, as the data of a run do.
 
     Args:
@@ -129,7 +120,7 @@ def read_source(run: Run, source: str) -> torch.Tensor:
         source: A text, or the file of a recording.
 
     Returns:
-        The source `(steps, ...)`.
+        The source `(steps, ...)`, and what of it can be copied although the vocabulary lacks it.
 
     Raises:
         UserError: Where it cannot be read, or the run makes nothing of sources.
@@ -137,13 +128,15 @@ def read_source(run: Run, source: str) -> torch.Tensor:
     if not source.strip():
         raise UserError(f"source={source}: there is no text; expected one, or the file of a recording")
     data: DataModule = build(run.config["data"], "data", spec=run.spec)
-    return torch.from_numpy(data.read_source(source).context)
+    example = data.read_source(source)
+    return torch.from_numpy(example.context), example.words or ()
 
 
-def transcribe(run: Run, source: str) -> str:
-    """Returns what a run of transcription reads in one source, see `read_source`."""
+def transcribe(run: Run, source: str, beam_size: int | None = None) -> str:
+    """Returns what a run of transcription reads in one source, see `read_source`, with its own beam where left out."""
     data: DataModule = build(run.config["data"], "data", spec=run.spec)
     task = build_task(run.config, load_model(run), run.spec).eval()
+    _set_writing(task, Writing(None if beam_size is None else BeamSearch(beam_size)), run.spec)
     with torch.no_grad():
         ((row,),) = task.predict_rows(collate([data.read_source(source)], form=Form.of(run.spec)), run.spec)
     return str(row["prediction"])

@@ -85,11 +85,20 @@ def _value(argument: str, text: str) -> Any:
 
 
 def print_help(function: Callable[..., Any], command: str) -> None:
-    """Prints a command's keys with their defaults and meanings, from its signature and docstring."""
-    documentation = (inspect.getdoc(function) or "").replace("class_:", "class:")
-    print(
-        f"usage: seqmodels {command} [key=value ...]\n\n{documentation.partition('Raises:')[0].rstrip()}\n\nDefaults:"
-    )
-    for name, parameter in inspect.signature(function).parameters.items():
+    """Prints a command's keys with their defaults and meanings, from its signature and docstring.
+
+    Of a class those that it inherits are told too.
+    """
+    classes = inspect.getmro(function)[1:-1] if inspect.isclass(function) else ()
+    told = [_told(function), *(_told(base).partition("Args:\n")[2] for base in reversed(classes))]
+    print(f"usage: seqmodels {command} [key=value ...]\n\n" + "\n".join(told) + "\n\nDefaults:")
+    parameters, own = inspect.signature(function).parameters, inspect.get_annotations(function)
+    for name, parameter in sorted(parameters.items(), key=lambda item: item[0] not in own):
         default = "required" if parameter.default is parameter.empty else parameter.default
         print(f"    {name.removesuffix('_')}={'null' if default is None else default}")
+
+
+def _told(function: Callable[..., Any]) -> str:
+    """Returns what a docstring says of keys, the last of which is an argument."""
+    documentation = (inspect.getdoc(function) or "").replace("class_:", "class:")
+    return documentation.partition("Raises:")[0].rstrip()

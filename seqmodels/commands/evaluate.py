@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seqmodels.commands.arguments import parse, print_help, split_data_keys
+from seqmodels.commands.searching import SearchKeys, read_search
 
 
 def main(arguments: list[str]) -> None:
@@ -19,12 +20,13 @@ def main(arguments: list[str]) -> None:
 
     chosen = Evaluation(**parse(Evaluation, rest))
     settings = TrainerSettings(accelerator=chosen.accelerator, precision=chosen.precision, max_epochs=1)
+    search = read_search(chosen)
     with trusting(module_names(chosen.trusted)):
-        print_results(evaluation.evaluate(load_run(chosen.run), chosen.split, overrides, settings))
+        print_results(evaluation.evaluate(load_run(chosen.run), chosen.split, overrides, settings, search))
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(SearchKeys):
     """Measures a trained run; keys `data.*` change its data, for example `data.path=other.txt`.
 
     Args:

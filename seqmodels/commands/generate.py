@@ -2,17 +2,17 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from seqmodels.commands.arguments import parse, print_help
-from seqmodels.commands.searching import read_search, refuse_drawing
+from seqmodels.commands.searching import WritingKeys, read_writing, refuse_drawing
 from seqmodels.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from seqmodels.decoding import BeamSearch, Constraints, Sampling, TextWriter
+    from seqmodels.decoding import BeamSearch, Constraints, Sampling, TextWriter, Writing
 
 DRAWING = ("temperature", "top_k", "top_p", "num_samples", "seed")
 """Keys that a beam search has no use for."""
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Generation:
+class Generation(WritingKeys):
     """Writes text with a trained run: tokens are drawn one by one, or with `beam_size` the likeliest text is searched.
 
     Args:
@@ -47,16 +47,6 @@ class Generation:
         top_p: Draws from the likeliest tokens that together hold this probability.
         num_samples: How many texts.
         seed: Repeats the same text.
-        beam_size: Searches for the likeliest text with so many hypotheses at once, instead of drawing.
-        length_penalty: Of a search: above 0 makes up for what long texts lose by their length; 1 is nearly the mean.
-        coverage_penalty: Of a search: above 0 asks attention to look at all of the source.
-        n_best: Of a search: how many texts are shown, with their scores.
-        beam_groups: Of a search: parts of the beam that look for different texts.
-        diversity: Of groups: what a token loses for each earlier group that took it in the same step.
-        min_length: Tokens to write before the text may end.
-        no_repeat_ngram: Never writes the same so many tokens twice; 0 lets it.
-        repetition_penalty: Above 1, tokens that the text has already become less likely.
-        required: Of a search: a text that must appear, or several as `[one,two]`.
         trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.
     """
 
@@ -71,16 +61,6 @@ class Generation:
     top_p: float | None = None
     num_samples: int = 1
     seed: int | None = None
-    beam_size: int | None = None
-    length_penalty: float = 0.0
-    coverage_penalty: float = 0.0
-    n_best: int = 1
-    beam_groups: int = 1
-    diversity: float = 0.0
-    min_length: int = 0
-    no_repeat_ngram: int = 0
-    repetition_penalty: float = 1.0
-    required: str = ""
     trusted: str = ""
 
 
@@ -90,14 +70,14 @@ def generate(chosen: Generation) -> Iterator[str]:
     Raises:
         UserError: For a value out of range, keys that do not go together, or a prompt the vocabulary cannot spell.
     """
-    from seqmodels.decoding import BeamSearch, read_context
+    from seqmodels.decoding import read_context
     from seqmodels.models import Transcriber
     from seqmodels.prediction import read_source, transcribe
     from seqmodels.runs import load_model, load_run, text_writer
     from seqmodels.tasks.language_modelling import longest_target
     from seqmodels.trust import module_names, trusting
 
-    decoding, constraints = _read(chosen)
+    sampling, writing = _read(chosen)
     for key, value in (("class", chosen.class_), ("image", chosen.image)):
         if chosen.source is not None and value is not None:
             raise UserError(f"source={chosen.source}: goes without {key}={value}")
@@ -105,32 +85,45 @@ def generate(chosen: Generation) -> Iterator[str]:
         loaded = load_run(chosen.run)
         model = load_model(loaded)
         if chosen.source is not None and isinstance(model, Transcriber):
-            yield transcribe(loaded, chosen.source)
+            yield transcribe(loaded, chosen.source, _beam_of_labels(chosen, writing))
             return
         writer = text_writer(model, loaded.spec)
         if chosen.source is None:
             context = read_context(writer.condition, chosen.class_, chosen.image)
         else:
-            context = read_source(loaded, chosen.source)
-            chosen = replace(chosen, length=min(chosen.length, longest_target(loaded.spec)))
+            context, words = read_source(loaded, chosen.source)
+            writer = writer.knowing([words])
+            chosen = replace(chosen, length=writing.longest(longest_target(loaded.spec)))
         shown = writer.default_prompt() if chosen.prompt is None else chosen.prompt
         writer.encode_prompt(shown)  # refuses what cannot be spelt before anything is shown
         chosen = replace(chosen, prompt=shown)
-        if isinstance(decoding, BeamSearch):
-            yield from _search(writer, chosen, decoding, constraints, context)
+        if writing.search is not None:
+            constraints = writer.requiring(list(writing.required), writing.constraints)
+            yield from _search(writer, chosen, writing.search, constraints, context)
         elif chosen.num_samples == 1:
             yield shown.lstrip("\n")
-            yield from writer.stream(shown, chosen.length, decoding, chosen.seed, context, constraints)
+            yield from writer.stream(shown, chosen.length, sampling, chosen.seed, context, writing.constraints)
         else:
-            yield from _samples(writer, chosen, decoding, constraints, context)
+            yield from _samples(writer, chosen, sampling, writing.constraints, context)
+
+
+def _beam_of_labels(chosen: Generation, writing: "Writing") -> int | None:
+    """Returns the beam of a run that transcribes, which knows nothing of the other keys.
+
+    Raises:
+        UserError: Where one of them was given.
+    """
+    for field in fields(chosen):
+        value = getattr(chosen, field.name)
+        if field.name in (*DRAWING, "prompt", "length") and value != field.default:
+            raise UserError(f"{field.name}={value}: this run transcribes, which takes beam_size alone; leave it out")
+    return replace(writing, length=None).beam_of_labels()
 
 
 def _search(
     writer: "TextWriter", chosen: Generation, search: "BeamSearch", constraints: "Constraints", context: "Tensor | None"
 ) -> Iterator[str]:
     """Yields the texts that are found."""
-    words = [word.strip() for word in chosen.required.removeprefix("[").removesuffix("]").split(",")]
-    constraints = writer.requiring([word for word in words if word], constraints)
     contexts = None if context is None else context[None]
     (found,) = writer.search(chosen.prompt, chosen.length, search, contexts=contexts, constraints=constraints)
     if not found:
@@ -154,35 +147,24 @@ def _samples(
         yield f"--- sample {number} ---\n{begin}{text}\n"
 
 
-def _read(chosen: Generation) -> "tuple[Sampling | BeamSearch, Constraints]":
-    """Makes of the keys how text is written, and what may be.
+def _read(chosen: Generation) -> "tuple[Sampling, Writing]":
+    """Makes of the keys how text is drawn, and what is asked of it.
 
     Raises:
         UserError: For a value out of range, or keys that do not go together.
     """
-    from seqmodels.decoding import Constraints, Sampling
+    from seqmodels.decoding import Sampling
 
     if chosen.num_samples < 1:
         raise UserError(f"num_samples={chosen.num_samples}: expected at least 1")
     if chosen.seed is not None and not 0 <= chosen.seed < 2**63:
         raise UserError(f"seed={chosen.seed}: expected an integer from 0 to 2**63 - 1, or null")
-    if chosen.length < 1:
-        raise UserError(f"length={chosen.length}: expected at least 1")
-    if chosen.min_length > chosen.length:
-        raise UserError(f"min_length={chosen.min_length}: expected at most length={chosen.length}")
-    search = read_search(chosen)
-    if search is not None:
+    writing = read_writing(chosen, chosen.length)
+    if writing.search is not None:
         refuse_drawing(chosen, *DRAWING)
-    elif chosen.required:
-        raise UserError(f"required={chosen.required}: only a beam search can promise a text; give beam_size too")
     usual = TEMPERATURE if chosen.source is None else 0.0
     temperature = usual if chosen.temperature is None else chosen.temperature
     try:
-        constraints = Constraints(
-            min_length=chosen.min_length,
-            no_repeat_ngram=chosen.no_repeat_ngram,
-            repetition_penalty=chosen.repetition_penalty,
-        )
-        return search or Sampling(temperature, chosen.top_k, chosen.top_p), constraints
+        return Sampling(temperature, chosen.top_k, chosen.top_p), writing
     except ValueError as error:
         raise UserError(str(error)) from error

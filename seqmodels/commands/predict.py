@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seqmodels.commands.arguments import parse, print_help, split_data_keys
-from seqmodels.commands.searching import read_search
+from seqmodels.commands.searching import WritingKeys, read_writing
 from seqmodels.errors import UserError
 
 
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
             raise UserError(f"{key}: required, give it on the command line: {key}=FILE")
     if chosen.batch_size < 1:
         raise UserError(f"batch_size={chosen.batch_size}: expected at least 1")
-    search = read_search(chosen)
+    writing = read_writing(chosen, chosen.length)
     from seqmodels import prediction
     from seqmodels.runs import load_run
     from seqmodels.trainers import find_device
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
     prediction.check_output(chosen.output)
     device = find_device(chosen.accelerator)
     with trusting(module_names(chosen.trusted)):
-        rows = prediction.predict(load_run(chosen.run), chosen.input, overrides, chosen.batch_size, device, search)
+        rows = prediction.predict(load_run(chosen.run), chosen.input, overrides, chosen.batch_size, device, writing)
         count, problems = prediction.write_rows(rows, chosen.output)
     for problem in problems:
         print(f"seqmodels: {problem['problem']}", file=sys.stderr)
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(WritingKeys):
     """Predicts something of every row of a file; keys `data.*` change how it is read, such as `data.text_column=body`.
 
     Args:
@@ -49,12 +49,7 @@ class Prediction:
         output: The file to write: `.csv` or `.tsv` with a column for each probability, or `.jsonl`.
         batch_size: Rows that are predicted at once.
         accelerator: The device.
-        beam_size: Where texts are written: searches for the likeliest with so many hypotheses at once; gives scores.
-        length_penalty: Of a search: above 0 makes up for what long texts lose by their length; 1 is nearly the mean.
-        coverage_penalty: Of a search: above 0 asks attention to look at all of the source.
-        n_best: Of a search: how many texts each row is given, with their ranks.
-        beam_groups: Of a search: parts of the beam that look for different texts.
-        diversity: Of groups: what a token loses for each earlier group that took it in the same step.
+        length: Where texts are written: tokens of one at most; no more than twice the longest target of training.
         trusted: Modules of yours, outside the package, whose classes the run may name: `my_module` or `[one,two]`.
     """
 
@@ -63,10 +58,5 @@ class Prediction:
     output: str = ""
     batch_size: int = 64
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"
-    beam_size: int | None = None
-    length_penalty: float = 0.0
-    coverage_penalty: float = 0.0
-    n_best: int = 1
-    beam_groups: int = 1
-    diversity: float = 0.0
+    length: int | None = None
     trusted: str = ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from seqmodels.data.batches import BucketedLines
 from seqmodels.data.module import Batches, Loaded
 from seqmodels.data.windows import IGNORE_INDEX, TBPTT, WHOLE_SEQUENCES, Window, WindowPlan
 from seqmodels.errors import UserError
+
+T = TypeVar("T")
 
 
 class Example(NamedTuple):
@@ -28,12 +30,15 @@ class Example(NamedTuple):
             width)`, or another sequence, which is a token's id at each step `(steps,)` or a vector `(steps, features)`;
             `None` where on nothing.
         reference: The text of a target as people wrote it, where its tokens may not tell all of it.
+        words: What the context, a text, has beyond the vocabulary, each once: the ids from the size of the vocabulary
+            on number these; `None` where they are not numbered.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     context: np.ndarray | None = None
     reference: str | None = None
+    words: tuple[str, ...] | None = None
 
 
 class Examples(Protocol):
@@ -198,13 +203,15 @@ def collate(
         num_without_gradient=plan.num_without_gradient,
         context=context,
         context_lengths=context_lengths,
-        references=_references(examples),
+        references=_of_all([example.reference for example in examples]),
+        words=_of_all([example.words for example in examples]),
     )
 
 
-def _references(examples: Sequence[Example]) -> tuple[str, ...] | None:
-    texts = tuple(example.reference for example in examples if example.reference is not None)
-    return texts if len(texts) == len(examples) else None
+def _of_all(values: Sequence[T | None]) -> tuple[T, ...] | None:
+    """Returns what each example has; `None` where one has nothing."""
+    given = tuple(value for value in values if value is not None)
+    return given if len(given) == len(values) else None
 
 
 def _contexts(examples: Sequence[Example], form: Form) -> tuple[Tensor | None, Tensor | None]:

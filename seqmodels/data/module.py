@@ -161,7 +161,7 @@ class DataModule(LightningDataModule, ABC):
         dataset, order = self._ready.training()
         digest = hashlib.sha256(str(len(order)).encode())
         for place in range(0, len(order), max(1, len(order) // NUM_FINGERPRINTED)):
-            for value in dataset[next(order.keys(0, place))]:
+            for value in filter(lambda value: value is not None, dataset[next(order.keys(0, place))]):
                 digest.update(value.numpy().tobytes() if isinstance(value, torch.Tensor) else str(value).encode())
         return digest.hexdigest()[:16]
 

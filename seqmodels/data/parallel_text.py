@@ -38,6 +38,8 @@ class ParallelText(DataModule):
         tokenizer: Makes tokens of targets; words where left out.
         source_tokenizer: Makes tokens of sources; one like `tokenizer`, with a vocabulary of its own, where left out.
         joint: Whether both sides have one vocabulary.
+        copy_unknown: Whether words of a source that the vocabulary lacks may be copied, for a model that copies; both
+            sides need one vocabulary of words, whose `min_count` then counts both.
         max_source_length: Tokens of the longest source; any number where left out.
         max_target_length: Tokens of the longest target, likewise.
         too_long: What becomes of a longer one: "error"; or, in training, "skip" or "cut".
@@ -75,6 +77,7 @@ class ParallelText(DataModule):
         tokenizer: Tokenizer | None = None,
         source_tokenizer: Tokenizer | None = None,
         joint: bool = False,
+        copy_unknown: bool = False,
         max_source_length: int | None = None,
         max_target_length: int | None = None,
         too_long: TooLong = "error",
@@ -89,6 +92,9 @@ class ParallelText(DataModule):
         check_fractions(val_fraction=val_fraction, test_fraction=test_fraction)
         if joint and source_tokenizer is not None:
             raise UserError("data.joint=true: both sides have one tokenizer; leave out data.source_tokenizer")
+        if copy_unknown and not (joint and isinstance(tokenizer or WordTokenizer(), WordTokenizer)):
+            raise UserError("data.copy_unknown=true: copies words; expected data.joint=true and tokenizer=word")
+        self.copy_unknown = copy_unknown
         self.path, self.given = path, {"val": val_path, "test": test_path}
         self.source, self.target, self.empty = source, target, empty
         self.fractions = {"val": val_fraction, "test": test_fraction}
@@ -124,7 +130,7 @@ class ParallelText(DataModule):
     def _tokenizers(self, pairs: Sequence[TextPair]) -> PairTokenizers:
         if self.earlier is not None:
             return PairTokenizers.from_spec(self.earlier)
-        return PairTokenizers.fitted(pairs, self.tokenizer, self.source_tokenizer, self.joint)
+        return PairTokenizers.fitted(pairs, self.tokenizer, self.source_tokenizer, self.joint, self.copy_unknown)
 
     def _parts(self) -> Mapping[str, list[TextPair]]:
         """Reads what is given and draws the rest from the training part."""

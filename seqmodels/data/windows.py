@@ -158,6 +158,7 @@ class Window(NamedTuple):
         context: What each row is conditioned on `(batch, ...)`; `None` where on nothing.
         context_lengths: Where that is a sequence, the steps of each that are not padding `(batch,)`; otherwise `None`.
         references: The text of each row's target as people wrote it; `None` where tokens are all there is.
+        words: What the source of each row has beyond the vocabulary, see `Example`; `None` where that is not asked for.
     """
 
     inputs: Tensor
@@ -169,6 +170,12 @@ class Window(NamedTuple):
     context: Tensor | None = None
     context_lengths: Tensor | None = None
     references: tuple[str, ...] | None = None
+    words: tuple[tuple[str, ...], ...] | None = None
+
+    def on(self, device: torch.device) -> "Window":
+        """Returns the window with its tensors on a device."""
+        moved = {name: value.to(device) for name, value in self._asdict().items() if isinstance(value, Tensor)}
+        return Window(**(self._asdict() | moved))
 
 
 class Tokens(Protocol):

@@ -7,6 +7,7 @@ from seqmodels.decoding.ctc import Labelling, collapse, likeliest_path, prefix_b
 from seqmodels.decoding.sampling import Sampling, generate
 from seqmodels.decoding.search import beam_search
 from seqmodels.decoding.text import FoundText, TextWriter
+from seqmodels.decoding.writing import Writing
 
 __all__ = [
     "BeamSearch",
@@ -17,6 +18,7 @@ __all__ = [
     "Labelling",
     "Sampling",
     "TextWriter",
+    "Writing",
     "beam_search",
     "collapse",
     "generate",

@@ -1,6 +1,7 @@
 """Text out of a language model: a prompt in, characters out as they are made."""
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -63,6 +64,7 @@ class TextWriter:
         self.stop = stop
         self.forbidden = forbidden or []
         self.condition = condition
+        self._tokenizers = [tokenizer]  # one for all rows, or one for each
 
     @classmethod
     def from_spec(cls, model: nn.Module, spec: Mapping[str, Any]) -> "TextWriter":
@@ -78,6 +80,20 @@ class TextWriter:
         forbidden = [spec[name] for name in ("unk", "bos") if spec.get(name) is not None]
         condition = Condition.from_spec(spec)
         return cls(model, tokenizer, spec.get("bos"), spec.get("eos"), forbidden, condition)
+
+    def knowing(self, words: Sequence[Sequence[str]] | None) -> "TextWriter":
+        """Returns a writer that can write what sources have beyond the vocabulary, of a model that copies.
+
+        Args:
+            words: Of each row's source, see `seqmodels.data.Example`; one such list serves all rows, and texts that are
+                given may have its words too.
+        """
+        if not words:
+            return self
+        made = copy.copy(self)
+        made._tokenizers = [self.tokenizer.extended(row) for row in words]
+        made.tokenizer = made._tokenizers[0] if len(words) == 1 else self.tokenizer
+        return made
 
     def stream(
         self,
@@ -122,7 +138,7 @@ class TextWriter:
             return [texts[0].text if texts else "" for texts in found]
         steps = list(self._steps(prompt, length, num_samples, decoding, seed, contexts, context_lengths, constraints))
         rows = zip(*steps, strict=True) if steps else [()] * num_samples
-        return self._texts(prompt, [[i for i in row if i != self.stop] for row in rows])
+        return self._texts(prompt, [[i for i in row if i != self.stop] for row in rows], range(num_samples))
 
     def search(
         self,
@@ -223,17 +239,19 @@ class TextWriter:
         """Returns the ids of a prompt, for so many rows."""
         return torch.tensor([self.encode_prompt(prompt)] * rows, device=next(self.model.parameters()).device)
 
-    def _texts(self, prompt: str | None, rows: list[list[int]]) -> list[str]:
-        """Returns what ids say that continue a prompt; what stands between words depends on it."""
+    def _texts(self, prompt: str | None, texts: list[list[int]], rows: Sequence[int]) -> list[str]:
+        """Returns what ids say that continue a prompt, each in its row; what stands between words depends on it."""
         begin = self.encode_prompt(prompt)
         prompt_length = len(self.tokenizer.decode(begin))
-        return [self.tokenizer.decode([*begin, *row])[prompt_length:] for row in rows]
+        own = [self._tokenizers[row if len(self._tokenizers) > 1 else 0] for row in rows]
+        return [one.decode([*begin, *ids])[prompt_length:] for one, ids in zip(own, texts, strict=True)]
 
     def _found(self, prompt: str | None, found: Hypotheses, row: int, source: int | None) -> list[FoundText]:
         """Returns the texts of a row, whose source has so many steps."""
         count = int(found.scores[row].isfinite().sum())
         sizes = found.lengths[row, :count].tolist()
-        texts = self._texts(prompt, [found.ids[row, place, :size].tolist() for place, size in enumerate(sizes)])
+        ids = [found.ids[row, place, :size].tolist() for place, size in enumerate(sizes)]
+        texts = self._texts(prompt, ids, [row] * count)
         seen: list[Tensor | None] = [None] * count
         if found.attention is not None:
             seen = [found.attention[row, place, : size + 1, :source] for place, size in enumerate(sizes)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels.models.checks import check_probabilities, check_sizes
-from seqmodels.models.copying import mix_copies
+from seqmodels.models.copying import as_known, mix_copies
 from seqmodels.models.encoder import Bridge, BridgeKind, Encoder
 from seqmodels.models.frontends import Embedding
 from seqmodels.nn import Context, Stacking, State, make_recurrent, map_state
@@ -23,12 +23,14 @@ class Source(NamedTuple):
         attended: What attention looks at; `None` where there is none.
         summary: A vector that is read at each step `(batch, features)`; `None` for none.
         ids: The source's tokens `(batch, steps)`, which may be copied; `None` where not.
+        width: How many tokens are scored: those of the vocabulary, and what sources have beyond it.
     """
 
     state: State | None
     attended: Memory | None
     summary: Tensor | None
     ids: Tensor | None
+    width: int
 
 
 class EncoderDecoder(nn.Module):
@@ -52,8 +54,8 @@ class EncoderDecoder(nn.Module):
         input_feeding: Whether a step also reads what the step before predicted from (Luong et al. 2015, 3.3), which is
             then done one step after the other.
         summary: Whether a step also reads the last state of the encoder's last layer (Cho et al. 2014).
-        copying: Whether tokens may be copied from the source (See, Liu and Manning 2017, "Get to the point"), of those
-            that the vocabulary has; both sides need one.
+        copying: Whether tokens may be copied from the source (See, Liu and Manning 2017, "Get to the point"); both
+            sides need one vocabulary.
         input_dropout: Probability of zeroing an element of the embedding.
         dropout: The same between recurrent layers.
         output_dropout: The same before the projection to the vocabulary.
@@ -62,6 +64,9 @@ class EncoderDecoder(nn.Module):
             predicted from is then as wide as it, and otherwise as the decoder.
         backend: How custom cells run, see `seqmodels.nn.backends`.
         stacking: How the decoder's recurrent layers are connected.
+        copied_unk: The id of the unknown token, where sources number what the vocabulary lacks, from `vocab_size` on,
+            so that it may be copied too (`data.copy_unknown=true`): it is read as that token. Logits then are as wide
+            as a batch needs. `None` where there are no such numbers.
 
     Raises:
         ValueError: Where a size or a probability is out of range, or parts do not fit each other.
@@ -99,6 +104,7 @@ class EncoderDecoder(nn.Module):
         tie_weights: bool = False,
         backend: str = "auto",
         stacking: Stacking | None = None,
+        copied_unk: int | None = None,
     ):
         super().__init__()
         check_sizes(
@@ -136,6 +142,9 @@ class EncoderDecoder(nn.Module):
             nn.init.normal_(self.frontend.table.weight, std=features**-0.5)
             self.head.weight = self.frontend.table.weight
         self.copying = self._gate(copying)
+        self.copied_unk = copied_unk
+        if copied_unk is not None and not copying:
+            raise ValueError("copying=false: data.copy_unknown=true numbers words to be copied; expected copying=true")
 
     def _gate(self, copying: bool) -> nn.Linear | None:
         """Makes what says how much is copied."""
@@ -164,7 +173,8 @@ class EncoderDecoder(nn.Module):
             context_lengths: Steps of each source `(batch,)`; all where left out.
 
         Returns:
-            Logits `(batch, time, vocab_size)`, and the state after the last step.
+            Logits `(batch, time, vocab_size)`, wider where sources number what the vocabulary lacks; and the state
+            after the last step.
         """
         source = self.remember(context, context_lengths)
         hidden, state = self.hidden(inputs, state, lengths, source)
@@ -174,13 +184,20 @@ class EncoderDecoder(nn.Module):
         """Reads sources, once for all steps of their targets; arguments as in `forward`."""
         if context is None:
             raise ValueError("context: expected sources, got none")
-        encoded = self.encoder(context, lengths)
+        encoded = self.encoder(self._known(context), lengths)
         summary = None
         if self.recurrent.context is not None:
             last = encoded.state[0][-self.encoder.recurrent.num_directions :]
             summary = last[..., : self.encoder.recurrent.hidden_sizes[-1]].transpose(0, 1).flatten(1)
         attended = None if self.attention is None else self.attention.remember(encoded.outputs, encoded.lengths)
-        return Source(self.bridge(encoded.state), attended, summary, context if self.copying is not None else None)
+        # Looking for the largest number waits for the device; only sources that may have such numbers pay for it.
+        width = self.vocab_size if self.copied_unk is None else max(self.vocab_size, 1 + int(context.max()))
+        ids = None if self.copying is None else context
+        return Source(self.bridge(encoded.state), attended, summary, ids, width)
+
+    def _known(self, inputs: Tensor) -> Tensor:
+        """Returns what embeddings take."""
+        return inputs if self.copied_unk is None else as_known(inputs, self.vocab_size, self.copied_unk)
 
     def repeat(self, memory: Source, times: int) -> Source:
         """Gives each row of what `remember` made so many neighbours, as the hypotheses of a beam need it."""
@@ -191,7 +208,7 @@ class EncoderDecoder(nn.Module):
         summary, ids = (
             None if tensor is None else tensor.repeat_interleave(times, 0) for tensor in (memory.summary, memory.ids)
         )
-        return Source(state, attended, summary, ids)
+        return Source(state, attended, summary, ids, memory.width)
 
     def hidden(
         self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None, memory: Source | None = None
@@ -210,7 +227,7 @@ class EncoderDecoder(nn.Module):
         """
         assert memory is not None
         state = self.initial_state(len(inputs), memory) if state is None else state
-        vectors = self.input_dropout(self.frontend(inputs))
+        vectors = self.input_dropout(self.frontend(self._known(inputs)))
         if not self.input_feeding:
             return self._run(vectors, state, lengths, memory)
         steps = []
@@ -238,7 +255,7 @@ class EncoderDecoder(nn.Module):
         return hidden[..., : self.features], weights
 
     def outputs(self, hidden: Tensor, lengths: Tensor | None = None, memory: Source | None = None) -> Tensor:
-        """Predicts tokens: what `hidden` returned to logits `(batch, time, vocab_size)`."""
+        """Predicts tokens: what `hidden` returned to logits as of `forward`."""
         vectors, weights = self.split(hidden)
         logits = self.head(self.output_dropout(vectors))
         if self.copying is None:
@@ -246,7 +263,7 @@ class EncoderDecoder(nn.Module):
         assert weights is not None
         assert memory is not None
         assert memory.ids is not None
-        return mix_copies(logits, self.copying(vectors), weights, memory.ids)
+        return mix_copies(logits, self.copying(vectors), weights, memory.ids, memory.width)
 
     def initial_state(self, batch_size: int, memory: Source) -> State:
         """Returns the state that targets start from."""

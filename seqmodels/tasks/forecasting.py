@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from seqmodels.data import Scaling, Window, unpack_footing
 from seqmodels.errors import UserError
 from seqmodels.models import Forecaster
+from seqmodels.nn import State
 from seqmodels.tasks.losses import MSLE, Loss
 from seqmodels.tasks.measures import Measure
 from seqmodels.tasks.measures.forecasts import in_units
@@ -95,9 +96,14 @@ class Forecasting(SequenceTask):
         self.count_steps(window.lengths, window.inputs.shape[1], window.inputs.shape[1])
         return loss
 
+    def run(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State | None]:
+        """Returns what the model makes of a batch, reading its own point forecasts, twice, and no state."""
+        outputs = self.model.forecast(window.inputs, self._point)
+        return outputs, outputs, None
+
     def validation_step(self, window: Window, batch_idx: int) -> None:
         """Adds the forecasts of a batch to the sums and to the measures."""
-        outputs = self.model.forecast(window.inputs, self._point)[:, -self.model.horizon :]
+        outputs = self.run(window, None)[1][:, -self.model.horizon :]
         total, count = self.loss(outputs, window.targets[:, -self.model.horizon :])
         self.evaluation_loss.add(total / count.clamp(min=1), count)
         described = self.describe(window, outputs)
@@ -109,7 +115,7 @@ class Forecasting(SequenceTask):
     def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
         """Returns the forecast of each row of a batch in the units of the data, one row for each step."""
         assert window.context is not None
-        outputs = self.model.forecast(window.inputs, self._point)[:, -self.model.horizon :]
+        outputs = self.run(window, None)[1][:, -self.model.horizon :]
         series = spec["series"]
         footing = unpack_footing(window.context, self.model.num_targets)
         forecasts = in_units(self.describe(window, outputs), footing, Scaling(series["scaling"], series["transform"]))

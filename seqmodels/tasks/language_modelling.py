@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from seqmodels.data import IGNORE_INDEX, Window
-from seqmodels.decoding import BeamSearch, FoundText, Sampling, TextWriter
+from seqmodels.decoding import FoundText, Sampling, TextWriter, Writing
 from seqmodels.models import EncoderDecoder, LanguageModel
 from seqmodels.nn import State
 from seqmodels.tasks.free_running import Feed, check_feed, run_freely
@@ -55,7 +55,7 @@ class LanguageModelling(SequenceTask):
 
     model: LanguageModel | EncoderDecoder
     teacher_forcing: TeacherForcing
-    search: BeamSearch | None = None  # how `predict_rows` finds texts
+    writing: Writing = Writing()  # how `predict_rows` finds texts, and what they keep to
 
     def __init__(
         self,
@@ -86,10 +86,13 @@ class LanguageModelling(SequenceTask):
         if forced is None or bool(forced[:, 1:].all()):
             return super().run(window, state)
         memory = self.model.remember(window.context, window.context_lengths)
+        width = self.model.vocab_size  # copied words may make it more
 
         def part(marked: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+            nonlocal width
             ids, read = marked.unbind(-1)
             hidden, logits, state = run_freely(self.model, ids, read.bool(), self.feed, state, memory)
+            width = logits.shape[-1]
             return torch.cat([hidden, logits], -1), state
 
         found, state = run_window(
@@ -100,7 +103,7 @@ class LanguageModelling(SequenceTask):
             num_without_gradient=window.num_without_gradient,
             handoff=window.handoff,
         )
-        return found[..., : -self.model.vocab_size], found[..., -self.model.vocab_size :], state
+        return found[..., :-width], found[..., -width:], state
 
     def draw_forced(self, window: Window) -> Tensor | None:
         """Draws where a training step reads the truth `(batch, time)`; `None` where everywhere."""
@@ -122,18 +125,14 @@ class LanguageModelling(SequenceTask):
     def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
         """Returns the likeliest text of each context; without contexts, how likely each text is.
 
-        A text is written step by step, each time the likeliest token, or by `search` where there is one, up to its end
+        A text is written as `writing` says: step by step, each time the likeliest token, or by a search, up to its end
         or `longest_target` tokens. A search gives its score too, and of several texts their ranks.
+
+        Raises:
+            UserError: Where the vocabulary does not have what is asked for, or no text can be as is asked.
         """
         if window.context is not None:
-            writer = TextWriter.from_spec(self.model, spec)
-            count = len(window.context)
-            longest, greedy, lengths = longest_target(spec), Sampling(temperature=0), window.context_lengths
-            if self.search is not None:
-                found = writer.search(None, longest, self.search, count, window.context, lengths)
-                return [_ranked(texts, self.search.n_best) for texts in found]
-            texts = writer.write(None, longest, greedy, count, contexts=window.context, context_lengths=lengths)
-            return [[{"prediction": text}] for text in texts]
+            return self._write_rows(window.context, window.context_lengths, spec, window.words)
         logits = self.model(window.inputs)[0].float()
         losses = cross_entropy(logits.flatten(0, 1), window.targets.flatten(), reduction="none")
         totals = losses.view(window.targets.shape).sum(1)
@@ -142,6 +141,26 @@ class LanguageModelling(SequenceTask):
             [{"nats": float(f"{total:.6g}"), "tokens": count, "perplexity": float(f"{math.exp(total / count):.6g}")}]
             for total, count in zip(totals.tolist(), counts.tolist(), strict=True)
         ]
+
+    def _write_rows(
+        self,
+        contexts: Tensor,
+        lengths: Tensor | None,
+        spec: Mapping[str, Any],
+        words: Sequence[Sequence[str]] | None,
+    ) -> list[list[Row]]:
+        """Returns the rows of the texts that are written for each context."""
+        writer, writing, count = TextWriter.from_spec(self.model, spec), self.writing, len(contexts)
+        longest = writing.longest(longest_target(spec))
+        rules = writer.requiring(list(writing.required), writing.constraints)
+        writer = writer.knowing(words)
+        if writing.search is None:
+            greedy = Sampling(temperature=0)
+            texts = writer.write(None, longest, greedy, count, None, contexts, lengths, rules)
+            return [[{"prediction": text}] for text in texts]
+        found = writer.search(None, longest, writing.search, count, contexts, lengths, rules)
+        missing: Row = {"problem": f"no text of at most {longest} tokens was found that does all that is asked"}
+        return [_ranked(texts, writing.search.n_best) or [missing] for texts in found]
 
     def lengths_of(self, window: Window) -> Tensor | None:
         """Returns none: read from left to right, what stands behind the end of a row changes nothing before it."""

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seqmodels.data import TBPTT, Window
+from seqmodels.data import IGNORE_INDEX, TBPTT, Window
 from seqmodels.data.windows import WHOLE_SEQUENCES
 from seqmodels.errors import UserError
 from seqmodels.models import EncoderDecoder
 from seqmodels.nn.attention import coverage_loss
 from seqmodels.tasks.free_running import Feed, run_freely
 from seqmodels.tasks.language_modelling import LanguageModelling
-from seqmodels.tasks.losses import CrossEntropy
+from seqmodels.tasks.losses import CrossEntropy, Loss
 from seqmodels.tasks.measures import Measure
 from seqmodels.tasks.professor_forcing import ProfessorForcing
 from seqmodels.tasks.schedules import Schedule
@@ -73,6 +73,7 @@ class SequenceToSequence(LanguageModelling):
             teacher_forcing,
             feed,
         )
+        self.label_smoothing = label_smoothing
         self.training_loss = CrossEntropy(label_smoothing=label_smoothing)
         if coverage_penalty < 0:
             raise ValueError(f"coverage_penalty={coverage_penalty}: expected at least 0")
@@ -90,6 +91,18 @@ class SequenceToSequence(LanguageModelling):
         yield from super().trained_parameters()
         if self.professor is not None:
             yield from self.professor.named_parameters()
+
+    def score(self, loss: Loss, outputs: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        """Returns the summed loss of a window's outputs, and how many items it was summed over.
+
+        What the vocabulary lacks gets nothing of a smoothed label: most of it cannot be written for a row.
+        """
+        size, share = self.model.vocab_size, self.label_smoothing
+        if loss is not self.training_loss or not share or outputs.shape[-1] == size:
+            return super().score(loss, outputs, window)
+        total, count = self.loss(outputs, window.targets)
+        spread = -outputs.float().log_softmax(-1)[..., :size].mean(-1)
+        return (1 - share) * total + share * spread[window.targets != IGNORE_INDEX].sum(), count
 
     def _penalty(self, hidden: Tensor, window: Window) -> Tensor | float:
         """Returns what is added to the training loss, given the decoder's hidden outputs with its attention."""

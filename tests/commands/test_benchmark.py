@@ -15,12 +15,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seqmodels.benchmarks import CONTENDERS, SHAPES, STEPWISE, Shape
+from seqmodels.benchmarks import CONTENDERS, SHAPES, STEPWISE, Disagreement, Shape
+from seqmodels.benchmarks.attentions import ATTENTIONS, check_attention, check_half
 from seqmodels.benchmarks.contenders import Batch, UserLSTMCell
 from seqmodels.benchmarks.memory import scales
 from seqmodels.benchmarks.timing import by_turns
 from seqmodels.commands.main import main
-from seqmodels.nn import ElmanCell, Recurrent, backends
+from seqmodels.nn import AdditiveAttention, DotAttention, ElmanCell, Recurrent, backends
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 QUICK = ["rounds=1", "memory=false"]
@@ -189,15 +190,25 @@ def test_list_says_which_kernels_there_are(capsys):
     assert last == f"kernels of this machine, the fastest first (model.backend=...): {', '.join(backends())}"
 
 
-def test_scripts(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def gpu_script(monkeypatch):
+    """The script for a GPU, and how it measures as little as it can."""
+    monkeypatch.syspath_prepend(SCRIPTS)  # it takes a model from its neighbour
+    script = runpy.run_path(str(SCRIPTS / "benchmark_gpu.py"))
+    measured = script["Bench"].measure.__globals__
+    monkeypatch.setitem(measured, "by_turns", lambda calls, *_, clock: by_turns(calls, 1, 0))
+    monkeypatch.setitem(measured, "gemm_gflops", lambda *_: 1.0)
+    return script
+
+
+def test_scripts(tmp_path, monkeypatch, gpu_script):
     shown = subprocess.run(
         [sys.executable, str(SCRIPTS / "benchmark.py"), "--help"], capture_output=True, text=True, check=True
     ).stdout
     assert "seqmodels benchmark" in shown
-    script = runpy.run_path(str(SCRIPTS / "benchmark_gpu.py"))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SystemExit) as caught:
-        script["main"]([])
+        gpu_script["main"]([])
     assert caught.value.code == "benchmark_gpu.py: torch sees no CUDA device here"
     output = tmp_path / "gpu.json"
     keys = [
@@ -207,14 +218,91 @@ def test_scripts(tmp_path, monkeypatch, capsys):
         "--cells=lstm,layer_norm_lstm",
         "--shapes=3x4x5x6+lengths",
     ]
-    monkeypatch.setitem(script["Bench"].time.__globals__, "by_turns", lambda calls, *_, clock: by_turns(calls, 1, 0))
-    monkeypatch.setitem(script["Bench"].measure.__globals__, "gemm_gflops", lambda *_: 1.0)
-    script["main"]([*keys, "--precisions=float32,bfloat16"])
-    rows = json.loads(output.read_text())["results"]
+    gpu_script["main"]([*keys, "--parts", "cells", "--precisions=float32,bfloat16"])
+    found = json.loads(output.read_text())
+    assert "pairs" not in found
+    rows = found["results"]
     assert {(row["cell"], row["precision"]) for row in rows} == {
         (cell, precision) for cell in ("lstm", "layer_norm_lstm") for precision in ("float32", "bfloat16")
     }
     assert all(row["largest_error"] < (1e-3 if row["precision"] == "float32" else 0.2) for row in rows)
+
+
+def test_attention_and_what_uses_it_on_a_device(tmp_path, gpu_script, capsys):
+    output = tmp_path / "gpu.json"
+    gpu_script["main"](["--device=cpu", "--rounds=1", f"--output={output}", "--parts", "attentions", "pairs"])
+    found = json.loads(output.read_text())
+    assert {row["attention"] for row in found["attentions"]} == set(ATTENTIONS)
+    assert all(row["largest_error"] == 0 for row in found["attentions"])  # the device is the CPU
+    (row,) = found["pairs"]
+    assert row["ratio"] == pytest.approx(row["bare_ms"] / row["ours_ms"])
+    assert row["our_tokens_per_second"] == pytest.approx(1e3 * row["tokens"] / row["ours_ms"])
+    assert f"ratio {row['ratio']:.2f}" in capsys.readouterr().out
+
+
+def test_what_is_timed_of_pairs_learns_on_both_sides(gpu_script, monkeypatch):
+    losses = []
+    measured = gpu_script["make_updates"].__globals__
+    scored = measured["cross_entropy"]
+    monkeypatch.setitem(measured, "cross_entropy", lambda *given: losses.append(scored(*given)) or losses[-1])
+    updates, pairs, tokens = gpu_script["make_updates"]("cpu")
+    assert tokens > pairs
+    for update in updates.values():
+        update()
+    assert [float(loss.detach()) for loss in losses] == pytest.approx([math.log(29)] * 2, abs=0.5)
+    models = [update.args[0] for update in updates.values()]
+    assert all(parameter.grad is not None for model in models for parameter in model.parameters())
+
+
+class Strayed(AdditiveAttention):
+    """What another device would make of it: contexts or gradients that are not those of the CPU."""
+
+    def __init__(self, query_size, value_size):
+        super().__init__(query_size, value_size)
+        self.factors = None
+
+    def __deepcopy__(self, memo):
+        twin = Strayed(self.query_size, self.value_size)
+        twin.load_state_dict(self.state_dict())
+        twin.factors = FACTORS[self.kind]
+        return twin
+
+    def read(self, weights, memory):
+        context = super().read(weights, memory)
+        if self.factors is None:
+            return context
+        forward, backward = self.factors
+        context = context * backward
+        return context + (forward / backward - 1) * context.detach()
+
+
+FACTORS = {"forward": (1.001, 1.0), "backward": (1.0, 1.001)}
+
+
+@pytest.mark.parametrize(("kind", "what"), [("forward", "the outputs differ"), ("backward", "the gradients of")])
+def test_an_attention_that_strays_on_a_device_is_told(monkeypatch, kind, what):
+    monkeypatch.setitem(ATTENTIONS, "Strayed", type("Strayed", (Strayed,), {"kind": kind}))
+    with pytest.raises(Disagreement, match=f"Strayed on cpu: {what}"):
+        check_attention("Strayed", "cpu")
+
+
+class Unmasked(DotAttention):
+    def weigh(self, queries, memory, state):
+        weights, state = super().weigh(queries, memory, state)
+        return weights + 1e-3, state
+
+
+class Infinite(DotAttention):
+    def weigh(self, queries, memory, state):
+        scores = self.scores(queries, memory).to(memory.values.dtype)  # what half precision cannot hold
+        return (scores - scores.amax(-1, keepdim=True)).softmax(-1), state
+
+
+@pytest.mark.parametrize(("kind", "what"), [(Unmasked, "padding of a source has a weight"), (Infinite, "not finite")])
+def test_half_precision_that_is_not_safe_is_told(monkeypatch, kind, what):
+    monkeypatch.setitem(ATTENTIONS, "kind", kind)
+    with pytest.raises(Disagreement, match=f"kind on cpu in torch.float16: .*{what}"):
+        check_half("kind", "cpu", torch.float16)
 
 
 def test_the_users_lstm_is_an_lstm():

@@ -1,13 +1,15 @@
 """The task of sequence to sequence: what is added to its loss, professor forcing, alignments."""
 
+import inspect
 from functools import partial
 
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
+from seqmodels.commands.composing import compose
 from seqmodels.data import TBPTT, CharTokenizer, Window
-from seqmodels.decoding import Sampling, TextWriter
+from seqmodels.decoding import BeamSearch, Constraints, Sampling, TextWriter
 from seqmodels.errors import UserError
 from seqmodels.models import Encoder, EncoderDecoder, SourceEmbedding
 from seqmodels.nn import AdditiveAttention, GRUCell
@@ -181,6 +183,48 @@ def test_alignments_without_attention_or_without_tokens():
     assert len(figure.axes[0].images) == 1
     with pytest.raises(ValueError, match="num_drawn=0: expected at least 1"):
         Alignments(make_task().model, spec(), num_drawn=0)
+
+
+@pytest.mark.parametrize("warm_start", [0, 2])
+def test_hypotheses_are_what_a_beam_finds(warm_start):
+    task = make_task()
+    for parameter in task.model.parameters():
+        parameter.data *= 3  # far from indifferent
+    described, found = full_spec(), {}
+    for name, settings in {
+        "greedy": {},
+        "beam": {"beam_size": 4},
+        "long": {"beam_size": 4, "length_penalty": 3.0},
+    }.items():
+        measure = Hypotheses(task.model, described, length=6, warm_start=warm_start, **settings)
+        measure.update({}, WINDOW)
+        found[name] = measure.hypotheses
+        if warm_start:
+            assert [text[:2] for text in measure.hypotheses] == ["ab", "de"]
+    given = Constraints(prefix=[row[:warm_start].tolist() for row in TARGETS])
+    for name, penalty in (("beam", 0.0), ("long", 3.0)):
+        search = BeamSearch(4, length_penalty=penalty)
+        texts = TextWriter.from_spec(task.model, described).search(None, 6, search, 2, SOURCE, SOURCE_LENGTHS, given)
+        assert found[name] == [text[0].text for text in texts]
+    assert found["beam"] != found["greedy"]
+    assert (found["long"] != found["beam"]) == (warm_start == 2)
+
+
+def test_a_beam_of_hypotheses_is_in_range():
+    model, described = make_task().model, full_spec()
+    with pytest.raises(ValueError, match="beam_size=0: expected at least 1"):
+        Hypotheses(model, described, beam_size=0)
+    with pytest.raises(ValueError, match=r"length_penalty=-1\.0: expected a number of at least 0"):
+        Hypotheses(model, described, length_penalty=-1.0)
+    with pytest.raises(ValueError, match="beam_size=9: expected at most 8, the size of the vocabulary"):
+        Hypotheses(model, described, beam_size=9)
+
+
+def test_hypotheses_have_a_configuration_of_all_their_settings():
+    configured = compose(["experiment=reversal"])["task"]["measures"]["hypotheses"]
+    parameters = inspect.signature(Hypotheses).parameters
+    assert {*configured} - {"_target_"} == {*parameters} - {"model", "spec"}
+    assert all(value == parameters[name].default for name, value in configured.items() if name != "_target_")
 
 
 def test_hypotheses_are_what_the_model_writes_after_the_tokens_that_it_is_given():

@@ -42,9 +42,10 @@ class LengthLimits:
         Raises:
             UserError: Where one is too long, with file and line; or all are, and none is left.
         """
-        sources, targets, references = [], [], []
+        sources, targets, references, beyond = [], [], [], []
         for pair in pairs:
-            source, target = tokenizers.source_ids(pair.source), tokenizers.target_ids(pair.target)
+            words = tokenizers.words_beyond(pair.source)
+            source, target = tokenizers.source_ids(pair.source), tokenizers.target_ids(pair.target, words)
             of_source = self.problem(source, "source")
             problem = of_source or self.problem(target[1:], "target")
             if problem and self.too_long == "error":
@@ -54,15 +55,19 @@ class LengthLimits:
                 if self.too_long == "skip":
                     continue
                 source, target = _cut(source, self.source, 0), _cut(target, self.target, 1)
+                if words:  # the target may have words that were cut away, and so cannot be copied
+                    last = max(tokenizers.target.vocab_size - 1, source.max())
+                    target[target > last] = tokenizers.target.unknown_id
             sources.append(source)
             targets.append(target)
             references.append(pair.target)
+            beyond.append(words)
         if not sources:
             raise UserError(
                 f"data.max_source_length={_shown(self.source)}, data.max_target_length={_shown(self.target)}: "
                 "no pair of the training part is that short"
             )
-        return EncodedPairs(sources, targets, references)
+        return EncodedPairs(sources, targets, references, beyond)
 
     def problem(self, ids: np.ndarray, side: Literal["source", "target"]) -> str | None:
         """Tells that a text is too long, in words; `None` where it is not.

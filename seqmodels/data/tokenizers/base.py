@@ -17,10 +17,14 @@ class Tokenizer(ABC):
 
     Ids are 0 to `vocab_size - 1`. Tokens that are no text, such as `<bos>`, come after all others and decode to
     nothing. A subclass gives `fit`, `encode`, `unknown`, `to_spec`, `_num_text_tokens` and `_decode_text`.
+
+    Attributes:
+        beyond: What it knows beyond its vocabulary, by ids from `vocab_size` on; see `extended`.
     """
 
     kind: str
     unknown_id: int | None = None
+    beyond: Sequence[str] = ()
 
     def __init__(self) -> None:
         self.special_tokens: list[str] = []
@@ -70,10 +74,21 @@ class Tokenizer(ABC):
             return None
         return self._num_text_tokens + self.special_tokens.index(name)
 
+    def extended(self, words: Sequence[str]) -> "Tokenizer":
+        """Returns a tokenizer that knows these words too, by ids from `vocab_size` on; words can be added to words.
+
+        Raises:
+            TypeError: Where its tokens are something else, and there are words.
+        """
+        if words:
+            raise TypeError(f"{self.kind}: these tokens are no words")
+        return self
+
     def decode(self, ids: Iterable[int]) -> str:
         """Returns the text of token ids; special tokens are left out."""
-        num_text_tokens = self._num_text_tokens
-        return self._decode_text([int(token) for token in ids if token < num_text_tokens])
+        texts, first = self._num_text_tokens, self.vocab_size
+        last = first + len(self.beyond)
+        return self._decode_text([int(token) for token in ids if token < texts or first <= token < last])
 
 
 class IncrementalDecoder:

@@ -1,8 +1,9 @@
 """Words as tokens."""
 
+import copy
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,10 +74,30 @@ class WordTokenizer(Tokenizer):
 
     def encode(self, text: str) -> np.ndarray:
         """Returns the id of each word, mark and line end."""
-        return np.array([self._ids.get(word, 0) for word in self._split(text)], np.uint32)
+        beyond = {word: self.vocab_size + place for place, word in enumerate(self.beyond)}
+        return np.array([self._ids.get(word) or beyond.get(word, 0) for word in self._split(text)], np.uint32)
+
+    def extended(self, words: Sequence[str]) -> "WordTokenizer":
+        """Returns a tokenizer that knows these words too, by ids from `vocab_size` on.
+
+        Args:
+            words: Those that the vocabulary lacks.
+
+        Example:
+            >>> tokenizer = WordTokenizer()
+            >>> tokenizer.fit(["hello"])
+            >>> extended = tokenizer.extended(["Ada"])
+            >>> extended.encode("hello Ada Eve").tolist(), extended.decode([1, 2]), extended.vocab_size
+            ([1, 2, 0], 'hello Ada', 2)
+        """
+        if not words:
+            return self
+        made = copy.copy(self)
+        made.beyond = list(words)
+        return made
 
     def _decode_text(self, ids: list[int]) -> str:
-        vocabulary = ["<unk>", *(self.words or ())]
+        vocabulary = ["<unk>", *(self.words or ()), *self.special_tokens, *self.beyond]
         if self.pretokenized:
             return " ".join(vocabulary[token] for token in ids)
         pieces: list[str] = []
@@ -88,7 +109,7 @@ class WordTokenizer(Tokenizer):
 
     def unknown(self, text: str) -> list[str]:
         """Returns the words that the vocabulary lacks."""
-        return first_of_each([word for word in self._split(text) if word not in self._ids])
+        return first_of_each([word for word in self._split(text) if word not in self._ids and word not in self.beyond])
 
     def to_spec(self) -> dict[str, Any]:
         """Returns plain JSON."""

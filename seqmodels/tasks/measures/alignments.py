@@ -59,8 +59,10 @@ class Alignments(Measure):
         read = self.model.encoder.frontend.lengths(window.context_lengths[rows]).tolist()
         for place, length in enumerate(read):
             targets = window.targets[place][window.targets[place] != IGNORE_INDEX].tolist()
-            source = self._source_tokens(window.context[place], length)
-            self.kept.append((source, _shown(self.target, targets), weights[place, : len(targets), :length].cpu()))
+            words = () if window.words is None else window.words[place]
+            source = self._source_tokens(window.context[place], length, words)
+            target = _shown(self.target.extended(words), targets)
+            self.kept.append((source, target, weights[place, : len(targets), :length].cpu()))
 
     @property
     def drawn(self) -> list[tuple[list[str], list[str], Tensor]]:
@@ -85,14 +87,27 @@ class Alignments(Measure):
         for axes, (source, target, weights) in zip(
             figure.subplots(rows, columns, squeeze=False).ravel(), drawn, strict=False
         ):
-            axes.imshow(weights.float().numpy(), cmap="Greys", vmin=0, vmax=1, aspect="auto")
-            if source:
-                axes.set_xticks(range(len(source)), source, rotation=90, fontsize=7)
-            axes.set_yticks(range(len(target)), target, fontsize=7)
+            draw_alignment(axes, weights, source, target)
         return {"alignments": figure}
 
-    def _source_tokens(self, ids: Tensor, length: int) -> list[str]:
-        return [] if self.source is None else _shown(self.source, ids[:length].tolist())
+    def _source_tokens(self, ids: Tensor, length: int, words: Sequence[str]) -> list[str]:
+        return [] if self.source is None else _shown(self.source.extended(words), ids[:length].tolist())
+
+
+def draw_alignment(axes: Any, weights: Tensor, source: Sequence[str] | None, target: Sequence[str] | None) -> None:
+    """Draws weights `(predictions, steps)`, dark where they are high.
+
+    Args:
+        axes: Matplotlib's.
+        weights: From 0 to 1.
+        source: What stands for the steps on the axis; nothing where there are none.
+        target: The same for the predictions.
+    """
+    axes.imshow(weights.float().numpy(), cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    if source:
+        axes.set_xticks(range(len(source)), source, rotation=90, fontsize=7, parse_math=False)
+    if target:
+        axes.set_yticks(range(len(target)), target, fontsize=7, parse_math=False)
 
 
 def _shown(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:

@@ -9,7 +9,15 @@ import numpy as np
 from torch import Tensor, nn
 
 from seqmodels.data import IGNORE_INDEX, Tokenizer, Window, tokenizer_from_spec
-from seqmodels.decoding import Constraints, Sampling, TextWriter, likeliest_path, prefix_beam_search
+from seqmodels.decoding import (
+    BeamSearch,
+    Constraints,
+    Sampling,
+    TextWriter,
+    Writing,
+    likeliest_path,
+    prefix_beam_search,
+)
 from seqmodels.tasks.measures.edits import error_rate
 from seqmodels.tasks.measures.measure import Measure
 
@@ -64,12 +72,14 @@ class TextComparison(Measure):
     def update(self, described: Mapping[str, Tensor], window: Window) -> None:
         """Writes a text for each row, and keeps it beside its source and its reference."""
         self.hypotheses += self.write(described, window)
+        words = window.words or ((),) * len(window.targets)
         self.references += window.references or [
-            self.tokenizer.decode(row[row != IGNORE_INDEX].tolist()) for row in window.targets
+            self.tokenizer.extended(beyond).decode(row[row != IGNORE_INDEX].tolist())
+            for row, beyond in zip(window.targets, words, strict=True)
         ]
         if self.source_tokenizer is not None and window.context is not None and window.context_lengths is not None:
-            rows = zip(window.context.tolist(), window.context_lengths.tolist(), strict=True)
-            self.sources += [self.source_tokenizer.decode(row[:length]) for row, length in rows]
+            rows = zip(window.context.tolist(), window.context_lengths.tolist(), words, strict=True)
+            self.sources += [self.source_tokenizer.extended(beyond).decode(row[:end]) for row, end, beyond in rows]
 
     def compute(self) -> dict[str, float]:
         """Returns the figures."""
@@ -117,7 +127,7 @@ def _cell(text: str) -> str:
 
 
 class Hypotheses(TextComparison):
-    """What a model writes token by token, each the likeliest after those before it.
+    """What a model writes token by token, each the likeliest after those before it, or what a beam search finds.
 
     Args:
         model: The language model, conditioned on something.
@@ -126,6 +136,8 @@ class Hypotheses(TextComparison):
         tokenize: See `TextComparison`.
         effective_order: See `TextComparison`.
         warm_start: How many tokens of the reference are given first.
+        beam_size: Hypotheses of a beam search; 1 takes the likeliest token at each step.
+        length_penalty: Of a search, see `BeamSearch`.
 
     Raises:
         ValueError: Where a value is out of range.
@@ -139,23 +151,34 @@ class Hypotheses(TextComparison):
         tokenize: str = "13a",
         effective_order: bool = False,
         warm_start: int = 0,
+        beam_size: int = 1,
+        length_penalty: float = 0.0,
     ):
         super().__init__(spec, tokenize, effective_order)
         if length < 1:
             raise ValueError(f"length={length}: expected at least 1")
         if warm_start < 0:
             raise ValueError(f"warm_start={warm_start}: expected at least 0")
+        if beam_size > self.tokenizer.vocab_size:
+            raise ValueError(
+                f"beam_size={beam_size}: expected at most {self.tokenizer.vocab_size}, the size of the vocabulary"
+            )
         self.writer = TextWriter.from_spec(model, spec)
         self.length, self.warm_start = length, warm_start
+        self.search_by(BeamSearch(beam_size, length_penalty))
+
+    def search_by(self, search: BeamSearch) -> None:
+        """Has texts searched for; with a beam of 1 each step takes the likeliest token."""
+        self.decoding: Sampling | BeamSearch = Sampling(0) if search.beam_size == 1 else search
 
     def write(self, described: Mapping[str, Tensor], window: Window) -> list[str]:
         """Returns a text for each context."""
         assert window.context is not None
         given = [row[row != IGNORE_INDEX][: self.warm_start].tolist() for row in window.targets]
-        return self.writer.write(
+        return self.writer.knowing(window.words).write(
             None,
             self.length,
-            Sampling(0),
+            self.decoding,
             len(window.context),
             contexts=window.context,
             context_lengths=window.context_lengths,
@@ -183,6 +206,14 @@ class Transcripts(TextComparison):
         if beam_size < 1:
             raise ValueError(f"beam_size={beam_size}: expected at least 1")
         self.blank, self.beam_size = int(spec["bos"]), beam_size
+
+    def search_by(self, search: BeamSearch) -> None:
+        """Has labellings searched for.
+
+        Raises:
+            UserError: Where the search knows more than the size of a beam.
+        """
+        self.beam_size = Writing(search).beam_of_labels() or self.beam_size
 
     def write(self, described: Mapping[str, Tensor], window: Window) -> list[str]:
         """Returns a text for each source."""
