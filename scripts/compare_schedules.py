@@ -1,6 +1,8 @@
 """Trains one task under several schedules of teacher forcing; exact match and exposure gap go to docs/results.md.
 
-    python scripts/compare_schedules.py [--experiment decimal_addition] [--epochs 8] [--seeds 3] [--workers 2]
+    python scripts/compare_schedules.py data.problem.digits=2 [--experiment decimal_addition] [--epochs 8] [--seeds 3]
+
+Words without dashes are further settings of the runs.
 
 The model runs freely where it is measured; the exposure gap is its loss so, less that under teacher forcing, in nats a
 token.
@@ -29,11 +31,11 @@ SCHEDULES = {
 }
 
 
-def run(experiment: str, epochs: int, job: tuple[str, int]) -> tuple[str, dict[str, float]]:
+def run(settings: list[str], job: tuple[str, int]) -> tuple[str, dict[str, float]]:
     """Trains once, in a process with one thread; returns the schedule's name and the final figures."""
     name, seed = job
     with tempfile.TemporaryDirectory() as folder:
-        words = [f"experiment={experiment}", f"trainer.max_epochs={epochs}", f"seed={seed}", f"output_dir={folder}"]
+        words = [*settings, f"seed={seed}", f"output_dir={folder}"]
         command = [sys.executable, "-m", "seqmodels", "train", *words, *SCHEDULES[name]]
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
         (results,) = Path(folder).rglob("results.json")
@@ -57,16 +59,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--output", type=Path, default=Path("docs/results.md"))
     arguments = parser.parse_args()
+    settings = [f"experiment={arguments.experiment}", f"trainer.max_epochs={arguments.epochs}", *arguments.overrides]
     jobs = [(name, seed) for name in SCHEDULES for seed in range(1, arguments.seeds + 1)]
     with ThreadPoolExecutor(arguments.workers) as pool:
-        found = list(pool.map(partial(run, arguments.experiment, arguments.epochs), jobs))
+        found = list(pool.map(partial(run, settings), jobs))
     lines = [row(name, [result for other, result in found if other == name]) for name in SCHEDULES]
     names = ["`teacher_forcing=`", "exact match, free running", "exposure gap", "loss, forced", "training"]
     head = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    command = f"`experiment={arguments.experiment} trainer.max_epochs={arguments.epochs}`"
-    told = f"{command}, test part, seeds 1 to {arguments.seeds}, measured {date.today()}."
+    told = f"`{' '.join(settings)}`, test part, seeds 1 to {arguments.seeds}, measured {date.today()}."
     table = "\n".join([told, "", *head, *lines])
     print(table)
     page = arguments.output.read_text()
