@@ -25,5 +25,6 @@ setup(
     ext_modules=[LOOPS],
     packages=[*find_packages(include=["seqmodels", "seqmodels.*"]), *CONFIG_PACKAGES],
     package_dir=CONFIG_PACKAGES,
-    package_data={package: ["*.yaml"] for package in CONFIG_PACKAGES},
+    package_data={package: ["*.yaml"] for package in CONFIG_PACKAGES}
+    | {"seqmodels.views": ["*.css", "*.html", "*.js"]},
 )

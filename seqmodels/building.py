@@ -19,7 +19,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from seqmodels import trust
 from seqmodels.errors import UserError
 
-EXPORTING_PACKAGES = ("seqmodels.nn", "seqmodels.data", "seqmodels.models", "seqmodels.tasks", "seqmodels.callbacks")
+EXPORTING_PACKAGES = (
+    "seqmodels.nn",
+    "seqmodels.data",
+    "seqmodels.models",
+    "seqmodels.tasks",
+    "seqmodels.views",
+    "seqmodels.callbacks",
+)
 OTHER_TARGETS = {
     "torch.nn": ("RNN", "LSTM", "GRU"),
     "torch.optim": ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad"),

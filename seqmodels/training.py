@@ -205,11 +205,13 @@ def _tensorboard(run: Path, resumed_step: int | None) -> TensorBoardLogger:
 
 def _callbacks(config: Mapping[str, Any], model: nn.Module, spec: Mapping[str, Any]) -> list[Callback]:
     """Builds the configured callbacks in their order; samples are for models that write text."""
-    provided = {"writer": runs.text_writer(model, spec)} if runs.writes_text(spec) else {}
+    provided: dict[str, Any] = {"spec": spec}
+    if runs.writes_text(spec):
+        provided["writer"] = runs.text_writer(model, spec)
     return [
         build(node, f"callbacks.{name}", **provided)
         for name, node in config.items()
-        if node is not None and (name != "samples" or provided)
+        if node is not None and (name != "samples" or "writer" in provided)
     ]
 
 

@@ -56,6 +56,17 @@ def small_config(corpus, tmp_path):
     return compose_small
 
 
+@pytest.fixture(scope="session")
+def train_small():
+    """Trains such a configuration in any folder: `train_small(path, folder, "cell=gru", ...)` gives the run's directory."""
+
+    def make(path, folder, *overrides):
+        given = ["data=text_file", f"data.path={path}", f"output_dir={folder / 'outputs'}", *SMALL, *overrides]
+        return train(compose(given)).run
+
+    return make
+
+
 @pytest.fixture
 def small_run(small_config):
     """Trains such a configuration: `small_run("cell=gru", ...)`."""

@@ -4,6 +4,8 @@ from seqmodels.callbacks.budget import Budget
 from seqmodels.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
 from seqmodels.callbacks.csv_metrics import CsvMetrics
 from seqmodels.callbacks.generators import GeneratorStates
+from seqmodels.callbacks.gradient_norms import GradientNorms
+from seqmodels.callbacks.inspection import Inspection
 from seqmodels.callbacks.interruption import Interrupted, Interruption
 from seqmodels.callbacks.monitor import Monitor
 from seqmodels.callbacks.pictures import Pictures, save_pictures, save_tables, show_pictures, show_tables
@@ -17,6 +19,8 @@ __all__ = [
     "Checkpoints",
     "CsvMetrics",
     "GeneratorStates",
+    "GradientNorms",
+    "Inspection",
     "Interrupted",
     "Interruption",
     "Monitor",

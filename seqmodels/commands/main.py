@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "measure a trained run on a part of its data, or on other data",
     "generate": "write text with a trained run",
     "predict": "predict something of every row of a file",
+    "inspect": "look inside a trained run: neurons, gates, saliency, gradients, stability, on one page",
     "benchmark": "measure speed and memory beside torch.nn, as a table and as JSON",
     "list": "list what configuration can choose from",
 }
@@ -29,6 +30,7 @@ examples:
   seqmodels evaluate run=latest split=test
   seqmodels generate prompt="def " length=400
   seqmodels predict run=latest input=new.csv output=predicted.csv
+  seqmodels inspect run=latest
   seqmodels list cells
 
 `seqmodels COMMAND --help` shows a command's keys. RUN is a run directory, a checkpoint file in one, or `latest`.

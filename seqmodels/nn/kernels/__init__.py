@@ -4,6 +4,9 @@ A kernel is a module (or any object) with the three functions of `Kernel`. To ad
 `_KERNELS`, the fastest first; the tests hold every kernel to `reference`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 import torch
@@ -14,7 +17,9 @@ from seqmodels.nn.cells import Cell, Weights
 from seqmodels.nn.kernels import aten, compiled, fused, reference, scan
 from seqmodels.nn.state import State
 
-__all__ = ["Kernel", "backends", "check_name", "select"]
+__all__ = ["Kernel", "backends", "check_name", "running_on", "select"]
+
+_IN_PLACE: ContextVar["Kernel | None"] = ContextVar("kernel in place of all others", default=None)
 
 
 class Kernel(Protocol):
@@ -83,6 +88,20 @@ def check_name(backend: str) -> None:
         raise ValueError(f"backend: expected one of auto, {', '.join(backends())}, got {backend!r}")
 
 
+@contextmanager
+def running_on(kernel: Kernel) -> Iterator[None]:
+    """Runs every cell on one kernel, whatever backend its layer names, as long as the context lasts.
+
+    Args:
+        kernel: Such as one that keeps what it sees.
+    """
+    token = _IN_PLACE.set(kernel)
+    try:
+        yield
+    finally:
+        _IN_PLACE.reset(token)
+
+
 def select(backend: str, cell: Cell, like: Tensor) -> Kernel:
     """Picks the kernel for a cell.
 
@@ -97,6 +116,9 @@ def select(backend: str, cell: Cell, like: Tensor) -> Kernel:
     Raises:
         ValueError: The name is unknown, or that kernel does not fit; lists those that do.
     """
+    in_place = _IN_PLACE.get()
+    if in_place is not None:
+        return in_place
     if backend == "auto":
         return _fastest(cell, like)
     check_name(backend)

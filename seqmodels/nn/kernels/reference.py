@@ -40,15 +40,26 @@ def run(
     """
     if recompute:
         return run_in_segments(run, cell, inputs, state, batch_sizes, weights)
-    take_step: Step = cell.step
-    if isinstance(cell, GatedCell):
-        weights = weights or cell.weights()  # once, so that all steps share what is drawn
-        projected = join_noise(project(cell, inputs, weights), cell.draw(inputs))
-        if type(cell).step is GatedCell.step:
-            take_step = _gated_step(cell, weights)
-    else:
-        projected = cell.prepare(inputs)
+    projected, take_step = prepare(cell, inputs, weights)
     return run_steps(cell, projected, state, batch_sizes, take_step)
+
+
+def prepare(cell: Cell, inputs: Tensor, weights: Weights | None = None) -> tuple[Tensor, Step]:
+    """Does what needs no state for all steps at once.
+
+    Args:
+        cell: The cell.
+        inputs: (time, batch, input_size).
+        weights: As for `Kernel.run`.
+
+    Returns:
+        What each step is given, (time, batch, anything), and what takes one.
+    """
+    if not isinstance(cell, GatedCell):
+        return cell.prepare(inputs), cell.step
+    weights = weights or cell.weights()  # once, so that all steps share what is drawn
+    projected = join_noise(project(cell, inputs, weights), cell.draw(inputs))
+    return projected, _gated_step(cell, weights) if type(cell).step is GatedCell.step else cell.step
 
 
 def project(cell: GatedCell, inputs: Tensor, weights: Weights) -> Tensor:
