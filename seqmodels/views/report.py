@@ -58,6 +58,8 @@ def show_sections(board: "SummaryWriter", sections: Mapping[str, Section], step:
             with _boxes_for_missing_glyphs():
                 board.add_figure(f"{name}/{key}", picture.figure, step, close=False)
         for key, vectors in section.vectors.items():
+            if (Path(board.log_dir) / f"{step:05d}" / name / key).exists():
+                continue  # of the same weights, from an earlier look
             board.add_embedding(vectors.values, metadata=list(vectors.labels), tag=f"{name}/{key}", global_step=step)
 
 

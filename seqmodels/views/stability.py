@@ -1,10 +1,12 @@
 """Whether what a cell remembers dies out, stays or explodes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from seqmodels.analysis import (
@@ -87,7 +89,8 @@ class Stability(View):
         lengths = [len(example.inputs) for example in subject.examples]
         records = subject.ran(lengths.index(max(lengths))).recording.cells
         chosen = _spread(records, self.cells if _largest(records) <= 512 else self.cells // 2)
-        found, notes = _measure(chosen)
+        with _one_thread():
+            found, notes = _measure(chosen)
         if len(chosen) < len(records):
             notes.insert(0, f"Of {len(records)} cells {len(chosen)} are shown, to bound the time.")
         drawn = drawn_responses(self.radii)
@@ -98,6 +101,17 @@ class Stability(View):
             section.tables = [_summary(found), _matrices(found), _points(found)]
         section.numbers = {"cells": [_cell_numbers(cell) for cell in found], "drawn": _drawn_numbers(drawn)}
         return section
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Computes with one thread: of matrices as small as these others wait more than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _largest(records: Sequence[CellRecord]) -> int:
