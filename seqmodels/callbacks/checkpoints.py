@@ -45,7 +45,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Keeps `best.ckpt` by a monitored metric, `last.ckpt` to resume from, and `previous.ckpt`, the last before it.
 
-    `last.ckpt` is written at the start, at each epoch's end and, in between, by steps or by seconds.
+    `last.ckpt` is written at the start, at each epoch's end and, in between, by steps or by seconds. Of models that the
+    metric cannot tell apart, such as by a BLEU of 0, that of the lowest `val/loss` is best.
 
     Args:
         every_n_steps: Also after every so many updates.
@@ -75,7 +76,7 @@ class Checkpoints(Callback):
         self.monitor = monitor
         self.sign = 1 if mode == "min" else -1
         self.folder: Path | None = None
-        self.best = math.inf
+        self.best = (math.inf, math.inf)  # by the metric, the less the better, and by the loss
         self.saved_step = -1
         self.saved_at = 0.0
         self.due_after_validation = False
@@ -109,10 +110,13 @@ class Checkpoints(Callback):
         """Writes `best.ckpt` where the metric is the best so far, and `last.ckpt` where it waited for this."""
         if trainer.state.fn != "fit":
             return
-        value = trainer.callback_metrics.get(self.monitor)
-        if value is not None and math.isfinite(value) and self.sign * float(value) < self.best:
-            self.best = self.sign * float(value)
-            self._save(trainer, BEST)
+        value = _finite(trainer, self.monitor)
+        loss = _finite(trainer, "val/loss")
+        if value is not None:
+            rank = (self.sign * value, math.inf if loss is None else loss)
+            if rank < self.best:
+                self.best = rank
+                self._save(trainer, BEST)
         if (self.due_after_validation or trainer.should_stop) and not trainer.is_last_batch:
             self.save_last(trainer)
         self.due_after_validation = False
@@ -143,9 +147,16 @@ class Checkpoints(Callback):
         trainer.save_checkpoint(self.folder / name)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best value so far."""
+        """Returns the best value so far, and the loss that came with it."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the best value back."""
-        self.best = state_dict["best"]
+        """Takes the best value back; older checkpoints have it without the loss."""
+        best = state_dict["best"]
+        self.best = (best, math.inf) if isinstance(best, float) else tuple(best)
+
+
+def _finite(trainer: Trainer, name: str) -> float | None:
+    """Returns a figure of the validation, if it is there and a finite number."""
+    value = trainer.callback_metrics.get(name)
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -129,8 +129,21 @@ class ParallelText(DataModule):
 
     def _tokenizers(self, pairs: Sequence[TextPair]) -> PairTokenizers:
         if self.earlier is not None:
-            return PairTokenizers.from_spec(self.earlier)
+            known = PairTokenizers.from_spec(self.earlier)
+            self._check_known(known)
+            return known
         return PairTokenizers.fitted(pairs, self.tokenizer, self.source_tokenizer, self.joint, self.copy_unknown)
+
+    def _check_known(self, known: PairTokenizers) -> None:
+        """Refuses keys that ask for other vocabularies than those of the run."""
+        told = {"joint": known.source is known.target, "copy_unknown": known.copy_unknown}
+        for key, trained in told.items():
+            given = getattr(self, key)
+            if given != trained:
+                raise UserError(
+                    f"data.{key}={str(given).lower()}: this run was trained with data.{key}={str(trained).lower()}, "
+                    "which its vocabulary depends on; leave it out"
+                )
 
     def _parts(self) -> Mapping[str, list[TextPair]]:
         """Reads what is given and draws the rest from the training part."""

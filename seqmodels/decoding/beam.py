@@ -20,7 +20,7 @@ class BeamSearch:
         beam_size: Hypotheses that are gone on with at each step; 1 is greedy.
         length_penalty: See above; 0 ranks by probability alone, 1 almost by the mean over ids.
         coverage_penalty: See above; 0 does without attention.
-        n_best: How many texts are found for each row.
+        n_best: How many different texts are found for each row; fewer where groups find the same and no others.
         beam_groups: Parts of the beam, of equal size, that search one after the other within a step, each for
             other ids than those before it (Vijayakumar et al. 2018, "Diverse beam search").
         diversity: What an id loses, in nats, for each time that an earlier group took it in the same step.
@@ -79,4 +79,22 @@ class Hypotheses:
     lengths: Tensor
     scores: Tensor
     log_probabilities: Tensor
+    attention: Tensor | None
+
+
+@dataclass(frozen=True)
+class FoundText:
+    """A text that a beam search found.
+
+    Attributes:
+        text: The text, without the prompt.
+        score: What texts are ranked by, see `BeamSearch`.
+        log_probability: Of the text, in nats, its end counted.
+        attention: What attention saw of the source at each token, the end counted `(tokens, source)`; `None` for models
+            without.
+    """
+
+    text: str
+    score: float
+    log_probability: float
     attention: Tensor | None

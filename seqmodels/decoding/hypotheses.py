@@ -1,6 +1,6 @@
 """The state of a beam search: the hypotheses that are gone on with, and the best that have ended."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -9,34 +9,10 @@ from torch.nn.functional import pad
 from seqmodels.decoding.beam import BeamSearch, Hypotheses
 from seqmodels.decoding.candidates import Candidates, places_within, propose
 from seqmodels.decoding.constraints import NOTHING, Constraints, check_logits, force
+from seqmodels.decoding.ended import Ended, best_of, different_of
 from seqmodels.decoding.required import Progress, Required
 from seqmodels.errors import UserError
 from seqmodels.nn import valid_mask
-
-
-class Ended(NamedTuple):
-    """Hypotheses that have ended; each tensor is `(rows, count)`.
-
-    Attributes:
-        scores: What they are ranked by.
-        totals: Log-probabilities.
-        steps: How many ids, the stop id counted.
-        parents: The place in the beam of what the last id continued.
-        last: That id.
-    """
-
-    scores: Tensor
-    totals: Tensor
-    steps: Tensor
-    parents: Tensor
-    last: Tensor
-
-
-def best_of(several: list[Ended], count: int) -> Ended:
-    """Returns so many of the highest score."""
-    together = [torch.cat(parts, 1) for parts in zip(*several, strict=True)]
-    places = together[0].topk(count, 1).indices
-    return Ended(*(tensor.gather(1, places) for tensor in together))
 
 
 class Beam:
@@ -70,7 +46,8 @@ class Beam:
         # All hypotheses of a group are the same at first: one goes on, the others are out.
         self.totals = torch.full((rows, size), -torch.inf, device=device)
         self.totals[:, :: size // search.beam_groups] = 0
-        nothing = torch.zeros(rows, -(-search.n_best // search.beam_groups), dtype=torch.long, device=device)
+        # A group keeps as many as are asked for, as what other groups have found too counts once.
+        nothing = torch.zeros(rows, search.n_best, dtype=torch.long, device=device)
         lost = torch.full(nothing.shape, -torch.inf, device=device)
         self.ended = [Ended(lost, lost, nothing, nothing, nothing)] * search.beam_groups
         self.required = Required(constraints.required, rows, device) if constraints.required else None
@@ -119,23 +96,41 @@ class Beam:
             self.coverage = _pick(self.coverage, parents)
 
     def best(self) -> Hypotheses:
-        """Returns the best hypotheses that have ended, walking back to where each came from."""
-        ended = best_of(self.ended, self.search.n_best)
-        time, fill = int(ended.steps.max()), max(self.stop, 0)
-        ids = ended.last.new_full((*ended.last.shape, time), fill)
+        """Returns the best hypotheses that have ended, no text twice."""
+        ended = self.ended[0]
+        if len(self.ended) > 1:
+            ids = self._ids(Ended(*(torch.cat(parts, 1) for parts in zip(*self.ended, strict=True))))
+            ended = different_of(self.ended, ids, self.search.n_best)
         attention = None
         if self.weights:
-            attention = self.weights[0].new_zeros(*ended.last.shape, time, self.weights[0].shape[2])
-        at = ended.parents
-        for step in reversed(range(time)):
-            last, inside = ended.steps == step + 1, ended.steps > step
-            written = torch.where(last, ended.last, self.ids[step].gather(1, at))
-            ids[:, :, step] = written.masked_fill(~inside, fill)
-            at = torch.where(inside & ~last, self.parents[step].gather(1, at), at)
-            if attention is not None:
+            shape = (*ended.last.shape, int(ended.steps.max()), self.weights[0].shape[2])
+            attention = self.weights[0].new_zeros(shape)
+            for step, _, at, inside in self._walk(ended):
                 attention[:, :, step] = _pick(self.weights[step], at) * inside[..., None]
         lengths = ended.steps - ((ended.last == self.stop) & (ended.steps > 0)).long()
-        return Hypotheses(ids, lengths, ended.scores, ended.totals, attention)
+        return Hypotheses(self._ids(ended), lengths, ended.scores, ended.totals, attention)
+
+    def _ids(self, ended: Ended) -> Tensor:
+        """Returns the ids of hypotheses `(rows, count, time)`, the stop id behind their ends."""
+        fill = max(self.stop, 0)
+        ids = ended.last.new_full((*ended.last.shape, int(ended.steps.max())), fill)
+        for step, written, _, inside in self._walk(ended):
+            ids[:, :, step] = written.masked_fill(~inside, fill)
+        return ids
+
+    def _walk(self, ended: Ended) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+        """Walks back to where hypotheses came from.
+
+        Yields:
+            From the last step to the first: the step; the id of each hypothesis, its place in the beam before that id,
+            and whether it has come so far `(rows, count)`.
+        """
+        at = ended.parents
+        for step in reversed(range(int(ended.steps.max()))):
+            last, inside = ended.steps == step + 1, ended.steps > step
+            written = torch.where(last, ended.last, self.ids[step].gather(1, at))
+            at = torch.where(inside & ~last, self.parents[step].gather(1, at), at)
+            yield step, written, at, inside
 
     def _scores(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Returns scores of what may come next `(rows, size, vocab_size)`, and what makes log-probabilities of them."""

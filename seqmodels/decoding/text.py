@@ -3,38 +3,20 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seqmodels.data import IncrementalDecoder, Tokenizer, tokenizer_from_spec
-from seqmodels.decoding.beam import BeamSearch, Hypotheses
+from seqmodels.decoding.beam import BeamSearch, FoundText, Hypotheses
 from seqmodels.decoding.condition import Condition
 from seqmodels.decoding.constraints import Constraints
 from seqmodels.decoding.sampling import Sampling, StepModel, generate
 from seqmodels.decoding.search import beam_search
 from seqmodels.errors import UserError
 from seqmodels.nn import State
-
-
-@dataclass(frozen=True)
-class FoundText:
-    """A text that a beam search found.
-
-    Attributes:
-        text: The text, without the prompt.
-        score: What texts are ranked by, see `BeamSearch`.
-        log_probability: Of the text, in nats, its end counted.
-        attention: What attention saw of the source at each token, the end counted `(tokens, source)`; `None` for models
-            without.
-    """
-
-    text: str
-    score: float
-    log_probability: float
-    attention: Tensor | None
 
 
 class TextWriter:
@@ -64,7 +46,7 @@ class TextWriter:
         self.stop = stop
         self.forbidden = forbidden or []
         self.condition = condition
-        self._tokenizers = [tokenizer]  # one for all rows, or one for each
+        self._own: list[Tokenizer] = []  # of each row, where rows differ, see `tokenizer_of`
 
     @classmethod
     def from_spec(cls, model: nn.Module, spec: Mapping[str, Any]) -> "TextWriter":
@@ -91,9 +73,15 @@ class TextWriter:
         if not words:
             return self
         made = copy.copy(self)
-        made._tokenizers = [self.tokenizer.extended(row) for row in words]
-        made.tokenizer = made._tokenizers[0] if len(words) == 1 else self.tokenizer
+        if len(words) == 1:
+            made.tokenizer = self.tokenizer.extended(words[0])
+        else:
+            made._own = [self.tokenizer.extended(row) for row in words]
         return made
+
+    def tokenizer_of(self, row: int) -> Tokenizer:
+        """Returns what turns the text of a row into ids and back: one for all rows, or one of its own."""
+        return self._own[row] if self._own else self.tokenizer
 
     def stream(
         self,
@@ -194,7 +182,7 @@ class TextWriter:
             UserError: Where the vocabulary lacks a part of it, or it is empty and no id starts a sequence.
         """
         prompt = self.default_prompt() if prompt is None else prompt
-        ids = self._encode("prompt", prompt)
+        ids = self._encode("prompt", prompt, self.tokenizer)
         if self.start is not None:
             ids = [self.start, *ids]
         if not ids:
@@ -207,15 +195,23 @@ class TextWriter:
         Raises:
             UserError: Where the vocabulary lacks a part of one.
         """
-        groups = [self._encode("required", text) for text in texts]
+        groups = self.required_of(0, texts)
         return replace(constraints or Constraints(), required=[groups] if groups else [])
 
-    def _encode(self, key: str, text: str) -> list[int]:
-        unknown = self.tokenizer.unknown(text)
+    def required_of(self, row: int, texts: Sequence[str]) -> list[list[int]]:
+        """Returns the ids of each text that must appear in a row, see `Constraints`.
+
+        Raises:
+            UserError: Where the vocabulary lacks a part of one and, where a model copies, the row's source does too.
+        """
+        return [self._encode("required", text, self.tokenizer_of(row)) for text in texts]
+
+    def _encode(self, key: str, text: str, tokenizer: Tokenizer) -> list[int]:
+        unknown = tokenizer.unknown(text)
         if unknown:
             listed = ", ".join(repr(part) for part in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
             raise UserError(f"{key}={text!r}: the vocabulary of this run lacks {listed}")
-        return [int(i) for i in self.tokenizer.encode(text)]
+        return [int(i) for i in tokenizer.encode(text)]
 
     def _bound(self, contexts: Tensor | None, context_lengths: Tensor | None, beam_size: int = 1) -> StepModel:
         """Returns the model with what its texts are conditioned on, which is read once for each.
@@ -243,8 +239,8 @@ class TextWriter:
         """Returns what ids say that continue a prompt, each in its row; what stands between words depends on it."""
         begin = self.encode_prompt(prompt)
         prompt_length = len(self.tokenizer.decode(begin))
-        own = [self._tokenizers[row if len(self._tokenizers) > 1 else 0] for row in rows]
-        return [one.decode([*begin, *ids])[prompt_length:] for one, ids in zip(own, texts, strict=True)]
+        pairs = zip(rows, texts, strict=True)
+        return [self.tokenizer_of(row).decode([*begin, *ids])[prompt_length:] for row, ids in pairs]
 
     def _found(self, prompt: str | None, found: Hypotheses, row: int, source: int | None) -> list[FoundText]:
         """Returns the texts of a row, whose source has so many steps."""

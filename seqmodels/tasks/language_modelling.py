@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 
 from seqmodels.data import IGNORE_INDEX, Window
 from seqmodels.decoding import FoundText, Sampling, TextWriter, Writing
+from seqmodels.errors import UserError
 from seqmodels.models import EncoderDecoder, LanguageModel
 from seqmodels.nn import State
 from seqmodels.tasks.free_running import Feed, check_feed, run_freely
@@ -150,21 +152,44 @@ class LanguageModelling(SequenceTask):
         words: Sequence[Sequence[str]] | None,
     ) -> list[list[Row]]:
         """Returns the rows of the texts that are written for each context."""
-        writer, writing, count = TextWriter.from_spec(self.model, spec), self.writing, len(contexts)
-        longest = writing.longest(longest_target(spec))
-        rules = writer.requiring(list(writing.required), writing.constraints)
-        writer = writer.knowing(words)
+        writer, writing, count = TextWriter.from_spec(self.model, spec).knowing(words), self.writing, len(contexts)
+        longest, rules = writing.longest(longest_target(spec)), writing.constraints
         if writing.search is None:
             greedy = Sampling(temperature=0)
             texts = writer.write(None, longest, greedy, count, None, contexts, lengths, rules)
             return [[{"prediction": text}] for text in texts]
+        required, lacking = _required(writer, writing.required, count, words is not None)
+        if writing.required:
+            rules = replace(rules, required=required)
         found = writer.search(None, longest, writing.search, count, contexts, lengths, rules)
-        missing: Row = {"problem": f"no text of at most {longest} tokens was found that does all that is asked"}
-        return [_ranked(texts, writing.search.n_best) or [missing] for texts in found]
+        nothing = f"no text of at most {longest} tokens was found that does all that is asked"
+        ranked = [[] if row in lacking else _ranked(texts, writing.search.n_best) for row, texts in enumerate(found)]
+        return [rows or [{"problem": lacking.get(row, nothing)}] for row, rows in enumerate(ranked)]
 
     def lengths_of(self, window: Window) -> Tensor | None:
         """Returns none: read from left to right, what stands behind the end of a row changes nothing before it."""
         return None
+
+
+def _required(
+    writer: TextWriter, texts: Sequence[str], count: int, copies: bool
+) -> tuple[list[list[list[int]]], dict[int, str]]:
+    """Returns the ids that must appear in each of so many rows, and what those rows lack whose source has a text not.
+
+    Raises:
+        UserError: Where the vocabulary lacks a part of a text, of a model that copies none.
+    """
+    required: list[list[list[int]]] = []
+    lacking = {}
+    for row in range(count):
+        try:
+            required.append(writer.required_of(row, texts))
+        except UserError as error:
+            if not copies:
+                raise
+            required.append([])
+            lacking[row] = f"{error}, and so does this source"
+    return required, lacking
 
 
 def _ranked(texts: list[FoundText], count: int) -> list[Row]:

@@ -61,13 +61,14 @@ def run(folder):
     return train(compose(settings(folder, "true", "true"))).run
 
 
-def exact(run):
-    return json.loads((run / "results.json").read_text())["test/exact_match"]
+def measured(run, name):
+    return json.loads((run / "results.json").read_text())[f"test/{name}"]
 
 
 def test_a_task_of_names_is_solved_by_copying_them_alone(folder, run):
-    assert exact(run) == 1.0
-    assert exact(train(compose(settings(folder, "true", "false"))).run) == 0.0
+    assert measured(run, "exact_match") == 1.0
+    assert measured(run, "bleu") == pytest.approx(100.0)  # although no text has four tokens
+    assert measured(train(compose(settings(folder, "true", "false"))).run, "exact_match") == 0.0
 
 
 def test_a_name_is_written_from_the_run_alone(run, capsys):
@@ -86,6 +87,30 @@ def test_the_names_of_a_file_are_written_in_its_order(run, tmp_path, keys):
     with output.open() as file:
         rows = [row["prediction"] for row in csv.DictReader(file)]
     assert rows == ["hello Zaphod", "goodbye Trillian", "hello Ford"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_name_is_required_of_the_sources_that_have_it(run, tmp_path, capsys, batch_size):
+    (tmp_path / "in.txt").write_text("leave Trillian\ngreet Zaphod\ngreet Ford Zaphod\n")
+    words = ["predict", f"run={run}", f"input={tmp_path / 'in.txt'}", f"output={tmp_path / 'out.csv'}", "beam_size=4"]
+    assert main([*words, f"batch_size={batch_size}", "required=Zaphod"]) == 0
+    with (tmp_path / "out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["prediction"] == ""
+    told = "line 1: required='Zaphod': the vocabulary of this run lacks 'Zaphod', and so does this source"
+    assert rows[0]["problem"].endswith(told)
+    assert told in capsys.readouterr().err
+    assert rows[1]["prediction"] == "hello Zaphod"
+    assert "Zaphod" in rows[2]["prediction"]
+    assert main([*words, f"batch_size={batch_size}", "required=Arthur"]) == 1
+    assert "nothing of it could be predicted" in capsys.readouterr().err
+
+
+def test_what_a_run_was_trained_to_copy_cannot_be_changed(run, tmp_path, capsys):
+    (tmp_path / "other.tsv").write_text("greet Zaphod\thello Zaphod\n")
+    assert main(["evaluate", f"run={run}", f"data.path={tmp_path / 'other.tsv'}", "data.copy_unknown=false"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "data.copy_unknown=false: this run was trained with data.copy_unknown=true" in line
 
 
 def test_another_file_is_measured_by_its_names(run, tmp_path, capsys):

@@ -125,11 +125,12 @@ def test_a_file_is_searched_in_groups(run, tmp_path):
     output = tmp_path / "out.csv"
     predict = ["predict", f"run={run}", f"input={tmp_path / 'in.txt'}", f"output={output}", "beam_size=4", "n_best=4"]
     found = []
-    for more in ([], ["beam_groups=4", "diversity=5"]):
-        assert main([*predict, *more]) == 0
+    for diversity in ("5", "0.01"):  # groups that find the same texts find fewer
+        assert main([*predict, "length=2", "beam_groups=4", f"diversity={diversity}"]) == 0
         with output.open() as file:
             found.append([row["prediction"] for row in csv.DictReader(file)])
-    assert found[0] != found[1]
+    assert all(len(texts) == len(set(texts)) for texts in found)
+    assert len(found[0]) > len(found[1])
 
 
 @pytest.fixture(scope="module")

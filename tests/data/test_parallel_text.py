@@ -245,9 +245,13 @@ def test_requests_are_read_from_tables(folder, tmp_path):
 def test_a_run_keeps_its_vocabularies(folder, tmp_path):
     spec = ready(folder, joint=True).spec
     (tmp_path / "other.tsv").write_text("neun vier\tnine four\n" * 4)
-    module = ParallelText(str(tmp_path / "other.tsv"), val_fraction=0.0, test_fraction=0.0, spec=spec)
+    module = ParallelText(str(tmp_path / "other.tsv"), val_fraction=0.0, test_fraction=0.0, joint=True, spec=spec)
     module.setup()
     assert module.spec["tokenizer"] == spec["tokenizer"]
+    with pytest.raises(UserError, match=r"data\.joint=false: this run was trained with data\.joint=true"):
+        ParallelText(str(folder), spec=spec).setup()
+    with pytest.raises(UserError, match=r"data\.copy_unknown=true: this run was trained with data\.copy_unknown=false"):
+        ParallelText(str(folder), joint=True, copy_unknown=True, spec=spec).setup()
     assert written(module, module.train_dataloader())[0] == ("<unk> vier", "<unk> four")
     with pytest.raises(UserError, match="trained on something else"):
         ParallelText(str(folder), spec={"shape": "one_to_many"}).setup()

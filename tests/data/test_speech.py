@@ -262,6 +262,10 @@ def test_files_that_cannot_be_heard_are_told_by_name(folder):
     message = error_of(lambda: ready(folder))
     assert "0_ann_7.wav: the sound has 199 samples" in message
     assert "at least 200" in message
+    wavfile.write(folder / "0_ann_7.wav", 8000, np.zeros(1, np.int16))
+    assert "0_ann_7.wav: the sound has 1 sample at 8000 a second" in error_of(lambda: ready(folder))
+    with pytest.raises(UserError, match=r"^the sound has 2 samples at 8000 a second"):
+        LogMel(8000)(np.zeros(2, np.float32))
     (folder / "0_ann_7.wav").write_bytes(b"no sound")
     assert "0_ann_7.wav: is no WAV file" in error_of(lambda: ready(folder))
 

@@ -114,7 +114,7 @@ class Reference:
     def beam(self):
         """What a beam finds."""
         size = self.search.beam_size // self.search.beam_groups
-        keep = -(-self.search.n_best // self.search.beam_groups)
+        keep = self.search.n_best
         live = [[([], 0.0)] for _ in range(self.search.beam_groups)]
         ended = [[] for _ in range(self.search.beam_groups)]
         while any(live):
@@ -130,7 +130,19 @@ class Reference:
                 at_end = bool(live[group]) and len(live[group][0][0]) == self.length
                 if at_end or (len(ended[group]) == keep and ended[group][-1][0] >= bound):
                     live[group] = []
-        return sorted(itertools.chain(*ended), reverse=True)[: self.search.n_best]
+        return self.different(ended)
+
+    def different(self, groups):
+        """The best of each group that no group before it has, then the best of the rest."""
+        given, rest = [], []
+        for group in groups:
+            fresh = [one for one in group if one not in given]
+            given += fresh[: -(-self.search.n_best // len(groups))]
+        for one in sorted(itertools.chain(*groups), reverse=True):
+            if one not in given + rest:
+                rest.append(one)
+        chosen = sorted(given, reverse=True)[: self.search.n_best]
+        return sorted([*chosen, *rest[: self.search.n_best - len(chosen)]], reverse=True)
 
     def candidates(self, hypotheses, taken):
         for written, total in hypotheses:

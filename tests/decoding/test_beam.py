@@ -117,6 +117,32 @@ def test_a_narrow_beam_is_the_search_in_plain_python(arguments, rules):
         assert_same(found, reference.beam())
 
 
+def test_no_text_is_found_twice_and_as_many_as_there_are():
+    for groups, least in ((2, 4), (4, 2)):  # which hardly differ: each finds what another one does
+        search = BeamSearch(beam_size=8, n_best=4, beam_groups=groups, diversity=0.01)
+        for seed in range(10):
+            found, reference = found_and_reference(World(seed, vocab_size=6), search, 8, 5)
+            assert len({tuple(ids) for *_, ids in found}) == len(found) >= least
+            assert_same(found, reference.beam())
+    search = BeamSearch(beam_size=30, n_best=30, beam_groups=2, diversity=0.5)
+    found, reference = found_and_reference(World(0, vocab_size=3), search, 3, 2)
+    assert_same(found, reference.everything())
+    assert len(found) == 1 + 2 + 4 * 3
+
+
+def test_each_group_gives_its_best():
+    found, _ = found_and_reference(World(0, 8), BeamSearch(4, n_best=2, beam_groups=2, diversity=50.0), 6, 7)
+    assert found[0][2][0] != found[1][2][0]
+
+
+def test_groups_that_find_nothing_give_nothing():
+    nothing = torch.full((3,), -torch.inf)
+    model = lambda ids, state=None: (nothing.expand(len(ids), 1, 3), ())
+    found = beam_search(model, torch.tensor([[0]]), 3, BeamSearch(4, n_best=3, beam_groups=2, diversity=1.0))
+    assert found.scores.tolist() == [[-torch.inf] * 3]
+    assert found.ids.shape == (1, 3, 0)
+
+
 def test_a_narrow_beam_with_coverage_is_the_search_in_plain_python():
     search = BeamSearch(beam_size=3, n_best=3, length_penalty=0.5, coverage_penalty=0.6)
     for seed in range(10):

@@ -10,6 +10,7 @@ from seqmodels.data import TBPTT, Form, WordTokenizer, collate, plan_windows
 from seqmodels.data.formats.pairs import TextPair
 from seqmodels.data.pairs.encoding import PairTokenizers
 from seqmodels.decoding import BeamSearch, Constraints, Sampling, TextWriter
+from seqmodels.errors import UserError
 from seqmodels.models import Embedding, Encoder, EncoderDecoder
 from seqmodels.nn import AdditiveAttention, GRUCell
 from seqmodels.tasks import (
@@ -165,6 +166,14 @@ def test_one_source_lets_given_texts_have_its_words(trained):
     rules = writer.requiring(["Ada Ada"])
     (found,) = writer.search(None, 6, BeamSearch(4), contexts=one.context, constraints=rules)
     assert "Ada Ada" in found[0].text
+
+
+def test_a_length_penalty_without_a_beam_is_refused(trained):
+    told = r"length_penalty=0\.6: says something of a beam search; give a beam_size above 1 too"
+    with pytest.raises(ValueError, match=told):
+        Hypotheses(trained.model, SPEC, length_penalty=0.6)
+    with pytest.raises(UserError, match=told):
+        Hypotheses(trained.model, SPEC, beam_size=2, length_penalty=0.6).search_by(BeamSearch(1, 0.6))
 
 
 def test_measures_tell_texts_and_pictures_by_their_words(trained):

@@ -99,7 +99,7 @@ def test_text_of_users_stays_text(tmp_path, train_small):
         "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \"quoted\" 'text' \\u0000\n" * 60
     )
     run = train_small(nasty, tmp_path, "trainer.max_steps=3")
-    assert main(["inspect", f"run={run}", "steps=200"]) == 0
+    assert main(["inspect", f"run={run}", "steps=200", "views=neurons,saliency,embeddings,state_space"]) == 0
     page = (run / "inspection" / "index.html").read_text()
     assert "<script>alert" not in page
     assert "<img src=x" not in page

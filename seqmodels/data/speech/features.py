@@ -131,8 +131,9 @@ class LogMel:
             UserError: Where the sound is shorter than a window.
         """
         if len(samples) < self.window:
+            told = "1 sample" if len(samples) == 1 else f"{len(samples)} samples"
             raise UserError(
-                f"the sound has {len(samples)} samples at {self.rate} a second; expected at least {self.window}, one "
+                f"the sound has {told} at {self.rate} a second; expected at least {self.window}, one "
                 f"window (data.frames.window_ms={self.window_ms})"
             )
         mels = self.power(samples) @ self.filterbank.T

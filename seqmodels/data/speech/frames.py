@@ -107,10 +107,8 @@ class Frames:
         assert self.rate is not None, "see fitted"
         log_mel = LogMel(self.rate, self.num_mels, self.window_ms, self.hop_ms)
         samples = read_wav(file, self.rate)
-        if len(samples) < log_mel.window:
-            raise UserError(
-                f"{file}: the sound has {len(samples)} samples at {self.rate} a second; expected at least "
-                f"{log_mel.window}, one window (data.frames.window_ms={self.window_ms})"
-            )
-        heard = log_mel(samples)
+        try:
+            heard = log_mel(samples)
+        except UserError as error:  # it knows of no file
+            raise UserError(f"{file}: {error}") from error
         return heard if self.range_db is None else np.maximum(heard - heard.max(), -self.range_db / DECIBELS)

@@ -18,6 +18,7 @@ from seqmodels.decoding import (
     likeliest_path,
     prefix_beam_search,
 )
+from seqmodels.errors import UserError
 from seqmodels.tasks.measures.edits import error_rate
 from seqmodels.tasks.measures.measure import Measure
 
@@ -165,10 +166,21 @@ class Hypotheses(TextComparison):
             )
         self.writer = TextWriter.from_spec(model, spec)
         self.length, self.warm_start = length, warm_start
-        self.search_by(BeamSearch(beam_size, length_penalty))
+        try:
+            self.search_by(BeamSearch(beam_size, length_penalty))
+        except UserError as error:  # for whom it builds to tell where the key stands
+            raise ValueError(str(error)) from error
 
     def search_by(self, search: BeamSearch) -> None:
-        """Has texts searched for; with a beam of 1 each step takes the likeliest token."""
+        """Has texts searched for; with a beam of 1 each step takes the likeliest token.
+
+        Raises:
+            UserError: Where lengths are to count for what is not searched for.
+        """
+        if search.beam_size == 1 and search.length_penalty:
+            raise UserError(
+                f"length_penalty={search.length_penalty}: says something of a beam search; give a beam_size above 1 too"
+            )
         self.decoding: Sampling | BeamSearch = Sampling(0) if search.beam_size == 1 else search
 
     def write(self, described: Mapping[str, Tensor], window: Window) -> list[str]:

@@ -83,7 +83,7 @@ def test_chunks_that_are_no_sound_are_passed_over(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "no WAV file"),
+        (b"", r"no WAV file that can be read: the file is empty$"),
         (b"not a sound at all, but text", "no WAV file"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no WAV file"),
     ],
