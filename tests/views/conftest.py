@@ -26,6 +26,12 @@ KINDS = {
 }
 
 
+@pytest.fixture(scope="session", params=KINDS)
+def kind(request):
+    """Each kind of subject in turn."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory):
     """Tones as spoken digits of two speakers."""

@@ -9,21 +9,9 @@ from seqmodels.analysis import read_gates
 from seqmodels.views import GatesView
 from seqmodels.views.report import png
 
-KINDS = [
-    "language_model",
-    "native_language_model",
-    "lines",
-    "classifier",
-    "text_classifier",
-    "tagger",
-    "encoder_decoder",
-    "transcriber",
-    "forecaster",
-]
 DRAWN = ["language_model", "transcriber"]  # drawing takes longer than all else
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_model_shows_its_gates(subjects, kind):
     view, subject = GatesView(), subjects[kind]
     assert view.misfit(subject) is None

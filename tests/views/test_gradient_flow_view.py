@@ -11,21 +11,9 @@ from seqmodels.views.gradient_flow import first_steps
 from seqmodels.views.parameter_norms import read_parameter_norms
 from seqmodels.views.report import png
 
-KINDS = [
-    "language_model",
-    "native_language_model",
-    "lines",
-    "classifier",
-    "text_classifier",
-    "tagger",
-    "encoder_decoder",
-    "transcriber",
-    "forecaster",
-]
 DRAWN = ["language_model", "encoder_decoder"]  # drawing takes longer than all else
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_model_shows_its_gradient_flow(subjects, kind):
     view, subject = GradientFlow(steps=20), subjects[kind]
     assert view.misfit(subject) is None

@@ -11,22 +11,11 @@ from seqmodels.views.report import png
 from seqmodels.views.stability import Stability
 from seqmodels.views.subject import Subject
 
-KINDS = [
-    "language_model",
-    "native_language_model",
-    "classifier",
-    "tagger",
-    "encoder_decoder",
-    "transcriber",
-    "forecaster",
-]
-
 
 def words(section):
     return " ".join(section.paragraphs)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_task_is_shown(subjects, kind):
     subject = subjects[kind]
     assert Stability().misfit(subject) is None

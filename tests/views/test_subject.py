@@ -1,20 +1,6 @@
-import pytest
 import torch
 
-KINDS = [
-    "language_model",
-    "native_language_model",
-    "lines",
-    "classifier",
-    "text_classifier",
-    "tagger",
-    "encoder_decoder",
-    "transcriber",
-    "forecaster",
-]
 
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_watching_changes_nothing_of_what_a_model_of_any_task_gives(subjects, kind):
     subject = subjects[kind]
     window = subject.window(0)
@@ -27,7 +13,6 @@ def test_watching_changes_nothing_of_what_a_model_of_any_task_gives(subjects, ki
     assert all(len(states) == len(record.inputs) for states in (*record.states, *record.previous))
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_losses_of_steps_are_the_loss_of_the_task(subjects, kind):
     subject = subjects[kind]
     ran = subject.ran()
