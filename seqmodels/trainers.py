@@ -100,7 +100,7 @@ def make_trainer(
     """
     # What stops training and what remembers something of it comes before what saves it, and that before what leaves.
     callbacks = sorted(callbacks or [], key=lambda callback: isinstance(callback, Checkpoints))
-    callbacks = [GeneratorStates(), Budget(settings.max_seconds), *callbacks, Interruption()]
+    callbacks = [GeneratorStates(), Budget(settings.max_seconds, settings.max_steps), *callbacks, Interruption()]
     if settings.val_check_interval is not None:
         by_epochs: dict[str, Any] = {"val_check_interval": settings.val_check_interval, "check_val_every_n_epoch": None}
     else:
@@ -111,7 +111,6 @@ def make_trainer(
             devices=1,
             precision=settings.precision,
             max_epochs=-1 if settings.max_epochs is None else settings.max_epochs,
-            max_steps=-1 if settings.max_steps is None else settings.max_steps,
             gradient_clip_val=settings.gradient_clip_val,
             gradient_clip_algorithm=settings.gradient_clip_algorithm,
             accumulate_grad_batches=settings.accumulate_grad_batches,

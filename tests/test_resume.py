@@ -162,6 +162,25 @@ def test_more_epochs_go_on_from_where_the_run_ended(small_config):
     assert yaml.safe_load((short.run / "config.yaml").read_text())["trainer"]["max_epochs"] == 2
 
 
+def test_a_limit_of_updates_takes_no_epoch_away_from_a_run_that_goes_on(small_config):
+    keys = ["scheduler=constant", "trainer.max_steps=1000", "trainer.limit_train_batches=4"]
+    whole = train(small_config(*keys, "trainer.max_epochs=3"))
+    first = train(small_config(*keys, "trainer.max_epochs=2"))
+    resumed = runs.load_run(str(first.run), to_resume=True)
+    config = resumed_config(resumed.config, small_config(*keys, "trainer.max_epochs=3"), ["trainer.max_epochs=3"])
+    more = train(config, resumed)
+    assert final_state(more.run)["global_step"] == 12
+    assert same(final_state(more.run), final_state(whole.run))
+
+
+def test_a_run_that_has_made_its_updates_makes_no_more(small_config):
+    config = small_config("trainer.max_steps=5")
+    first = train(config)
+    resumed = runs.load_run(str(first.run), to_resume=True)
+    assert final_state(first.run)["global_step"] == 5
+    assert same(final_state(train(resumed_config(resumed.config, config, []), resumed).run), final_state(first.run))
+
+
 def test_what_belongs_to_the_run_cannot_change(small_config):
     with pytest.raises(UserError, match=r"model.hidden_size=9: .*free: trainer"):
         resumed_config(small_config(), small_config("model.hidden_size=9"), ["model.hidden_size=9"])
