@@ -1,6 +1,9 @@
 """A look inside a trained run: pictures and one page of it, from its directory alone."""
 
-from collections.abc import Iterator, Sequence
+import errno
+import os
+import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from seqmodels.analysis import default_features, watchable
 from seqmodels.building import build
-from seqmodels.data import DataModule, Example, Request, tokenizer_from_spec
+from seqmodels.data import IGNORE_INDEX, DataModule, Example, Request, tokenizer_from_spec
 from seqmodels.decoding import Sampling
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
@@ -21,7 +24,16 @@ from seqmodels.runs import Run, build_model, load_model, shown, text_writer
 from seqmodels.tasks import SequenceTask
 from seqmodels.tasks.language_modelling import longest_target
 from seqmodels.trust import find_target
-from seqmodels.views import VIEWS, Neurons, Subject, View, examples_of, show_sections, stream_example, write_report
+from seqmodels.views import (
+    VIEWS,
+    Neurons,
+    Subject,
+    View,
+    examples_of,
+    show_in_tensorboard,
+    stream_example,
+    write_report,
+)
 from seqmodels.views import look as look_with
 
 FOLDER = "inspection"
@@ -34,8 +46,8 @@ class Look:
     Args:
         input: A file in the format of the run's data; where left out, a part of the run's own.
         split: Which; where left out the test part, or what there is.
-        examples: How many sequences.
-        steps: How many tokens of a stream of text.
+        examples: How many sequences at most.
+        steps: How many steps they have together, about; of a stream of text, how many tokens.
         data: Keys under `data` that differ from the run's own.
 
     Raises:
@@ -74,6 +86,7 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         UserError: Where the input cannot be read, or a view that was named does not fit.
         Exception: Of a view that failed, when the page with all others is written.
     """
+    _make_folder(folder)
     subject = make_subject(run, look, device)
     for view in views if asked else ():
         reason = view.misfit(subject)
@@ -88,11 +101,25 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         "looked at with": subject.origin,
     }
     page = write_report(folder, f"Inside {run.config['name']}", facts, looked)
-    with closing(SummaryWriter(str(run.path / "tensorboard"))) as board:
-        show_sections(board, looked.sections, step)
+    board_folder = run.path / "tensorboard"
+    if os.access(board_folder if board_folder.exists() else run.path, os.W_OK):
+        with closing(SummaryWriter(str(board_folder))) as board:
+            show_in_tensorboard(board, looked, step)
+    else:
+        print(f"warning: {board_folder}: cannot be written, TensorBoard gets no pictures", file=sys.stderr)
     if looked.failures:
         raise looked.failures[0]
     return page
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes the folder of the page, before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UserError(f"output={folder}: cannot be written: {error.strerror}; expected another folder") from error
 
 
 def make_subject(run: Run, look: Look, device: str) -> Subject:
@@ -103,13 +130,16 @@ def make_subject(run: Run, look: Look, device: str) -> Subject:
     """
     config = {**run.config, "data": changed_data(run.config["data"], look.data)}
     model = watchable(load_model(run)).to(device)
+    diverged = [name for name, values in model.state_dict().items() if not bool(values.isfinite().all())]
+    if diverged:
+        raise UserError(f"{run.checkpoint_path}: {diverged[0]} holds NaN or infinity; expected another checkpoint")
     task = build_task(config, model, run.spec).to(device).eval()
     assert isinstance(task, SequenceTask)
     data: DataModule = build(config["data"], "data", spec=run.spec)
     if look.input is None:
         examples, origin = _own_examples(data, run, look)
     else:
-        examples, origin = list(_read_examples(data, run, look, model)), look.input
+        examples, origin = _read_examples(data, run, look, model)
     return Subject(task, run.spec, examples, origin, untrained_model(run).to(device), run.path)
 
 
@@ -126,20 +156,37 @@ def _own_examples(data: DataModule, run: Run, look: Look) -> tuple[list[Example]
     return examples_of(data.evaluation_dataloader(split), run.spec, look.examples, look.steps), f"{split} part"
 
 
-def _read_examples(data: DataModule, run: Run, look: Look, model: nn.Module) -> Iterator[Example]:
-    """Yields what a file has, each with a target where it is to be written of a source."""
+def _read_examples(data: DataModule, run: Run, look: Look, model: nn.Module) -> tuple[list[Example], str]:
+    """Returns what a file has, and what it is; each has the target that the model writes, where it writes one."""
     assert look.input is not None
     if run.spec.get("form") == "stream":
-        yield _read_stream(look.input, run, look.steps)
-        return
+        return [_read_stream(look.input, run, look.steps)], look.input
     requests = data.read_requests(look.input)
     good = [request for request in requests if request.example is not None]
     if not good:
         told = requests[0].problem if requests else "there is nothing in it"
         raise UserError(f"input={look.input}: {told}")
+    examples = []
     for request in good[: look.examples]:
         assert request.example is not None
-        yield _completed(request, run, model) if run.spec.get("context") else request.example
+        completed = _completed(request, run, model) if run.spec.get("context") else request.example
+        examples.append(_without_targets(completed) if "targets" in run.spec else completed)
+    written = "; targets are what the model writes" if "context" in run.spec and "targets" not in run.spec else ""
+    return examples, f"{look.input}{_rows_told(requests, len(examples))}{written}"
+
+
+def _rows_told(requests: Sequence[Request], read: int) -> str:
+    """Tells how many rows of a file are looked at, where not all are, and why the first of the others could not be."""
+    if read == len(requests):
+        return ""
+    problem = next((f"; {request.problem}" for request in requests if request.problem is not None), "")
+    return f", {read} of {len(requests)} rows{problem}"
+
+
+def _without_targets(example: Example) -> Example:
+    """Returns an example whose targets are not known: those of a file to predict for are of no account."""
+    unknown = np.nan if example.targets.dtype.kind == "f" else IGNORE_INDEX
+    return example._replace(targets=np.full_like(example.targets, unknown))
 
 
 def _read_stream(path: str, run: Run, steps: int) -> Example:

@@ -94,6 +94,9 @@ def explain(
     Returns:
         By the same names, what each says.
 
+    Raises:
+        TypeError: The model is of another kind.
+
     Example:
         >>> from seqmodels.models import LanguageModel
         >>> from seqmodels.nn import GRUCell
@@ -102,6 +105,11 @@ def explain(
         >>> found["integrated gradients"].values.shape
         torch.Size([3, 3])
     """
+    if not isinstance(model, SequenceModel):
+        raise TypeError(
+            f"model: expected a SequenceModel, got {type(model).__name__}; of other models hand the methods of "
+            "SALIENCY_METHODS a score of your own, which runs the model on `variants` of its inputs"
+        )
     model = cast(SequenceModel, watchable(model))
     vectors = vectors_of(model.frontend, inputs)
 

@@ -13,7 +13,7 @@ class LyapunovExponents(NamedTuple):
 
     Attributes:
         exponents: In nats a step, (directions,), the largest first: `exp` of one is the growth a step in the long run.
-        growth: Of the first direction at each step that counts, log of its growth, (steps,); its mean is the largest.
+        growth: Of the direction of the largest at each step that counts, log of its growth, (steps,); its mean is that.
     """
 
     exponents: Tensor
@@ -67,4 +67,5 @@ def lyapunov_exponents(
         if step >= warm_up:
             growth.append(stretch.diagonal().abs().log())
     logs = torch.stack(growth).cpu()
-    return LyapunovExponents(logs.mean(0).sort(descending=True).values, logs[:, 0])
+    exponents, order = logs.mean(0).sort(descending=True)
+    return LyapunovExponents(exponents, logs[:, order[0]])

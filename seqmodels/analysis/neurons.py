@@ -39,6 +39,11 @@ class Found(NamedTuple):
     sign: int
     threshold: float | None
 
+    @property
+    def gain(self) -> float:
+        """The score beyond what "always" would score, as a share of what there is to gain; of a correlation itself."""
+        return (self.score - self.base) / (1 - self.base)
+
 
 class Search(NamedTuple):
     """What a search found.

@@ -88,11 +88,17 @@ def spectrum(matrix: Tensor) -> Tensor:
     Returns:
         Complex, (size,), on the CPU, where LAPACK is.
 
+    Raises:
+        ValueError: The matrix has numbers that are not finite.
+
     Example:
         >>> spectrum(torch.tensor([[0.0, -2.0], [2.0, 0.0]])).abs().round(decimals=4)
         tensor([2., 2.])
     """
-    eigenvalues = torch.linalg.eigvals(matrix.detach().cpu())
+    matrix = matrix.detach().cpu()
+    if not bool(matrix.isfinite().all()):  # LAPACK may take the whole process down
+        raise ValueError("matrix: expected finite numbers, got NaN or infinity")
+    eigenvalues = torch.linalg.eigvals(matrix)
     return eigenvalues[eigenvalues.abs().argsort(descending=True)]
 
 

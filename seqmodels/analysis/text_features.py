@@ -30,6 +30,8 @@ class Feature:
         function: Takes a text and returns as many values as it has characters.
         is_event: Whether it tells of the character alone, so that it holds for a token of several characters if it
             holds for any of them; otherwise a token has the value of its last character.
+        is_literal: Whether it goes by marks and spaces just as they were written. Of a text that is put together from
+            words, where an apostrophe may stand alone, it tells nothing.
 
     Example:
         >>> def vowel(text):
@@ -42,6 +44,7 @@ class Feature:
     name: str
     function: Callable[[str], Any]
     is_event: bool = False
+    is_literal: bool = False
 
     @classmethod
     def of(cls, function: "Feature | Callable[[str], Any]") -> "Feature":
@@ -59,6 +62,8 @@ class Feature:
         """
         try:
             values = np.asarray(self.function(text))
+            if values.dtype.kind == "c":
+                raise TypeError("they are complex")
             values = values if values.dtype == np.bool_ else values.astype(np.float32)
         except (TypeError, ValueError) as error:
             raise UserError(f"features: {self.name} gave no truth values or numbers: {error}") from error
@@ -187,16 +192,17 @@ def default_features() -> list[Feature]:
         >>> [feature.name for feature in default_features()][:3]
         ['inside quotes', 'inside single quotes', 'inside double quotes']
     """
+    literal = partial(Feature, is_literal=True)
     return [
-        Feature("inside quotes", partial(_inside, tuple(mark for marks in MARKS.values() for mark in marks))),
-        *(Feature(f"inside {kind} quotes", partial(_inside, marks)) for kind, marks in MARKS.items()),
-        Feature("inside brackets", inside_brackets),
-        Feature("inside a comment", inside_comment),
+        literal("inside quotes", partial(_inside, tuple(mark for marks in MARKS.values() for mark in marks))),
+        *(literal(f"inside {kind} quotes", partial(_inside, marks)) for kind, marks in MARKS.items()),
+        literal("inside brackets", inside_brackets),  # as comments, not those that stand in quotes
+        literal("inside a comment", inside_comment),
         Feature("word start", word_start, is_event=True),
         Feature("digit", partial(_each, str.isdigit), is_event=True),
         Feature("upper case", partial(_each, str.isupper), is_event=True),
-        Feature("bracket depth", bracket_depth),
-        Feature("indentation", indentation),
+        literal("bracket depth", bracket_depth),
+        literal("indentation", indentation),
         Feature("position in line", position_in_line),
         Feature("distance since newline", partial(_since, "\n")),
         time_since(" "),

@@ -32,7 +32,7 @@ def principal_components(vectors: Tensor, count: int = 2) -> PrincipalComponents
         count: Directions at most.
 
     Raises:
-        ValueError: There are fewer than two vectors.
+        ValueError: There are fewer than two vectors, or numbers that are not finite.
 
     Example:
         >>> found = principal_components(torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]), count=1)
@@ -41,6 +41,8 @@ def principal_components(vectors: Tensor, count: int = 2) -> PrincipalComponents
     """
     if vectors.ndim != 2 or len(vectors) < 2:
         raise ValueError(f"vectors: expected shape (at least 2, features), got {tuple(vectors.shape)}")
+    if not bool(vectors.isfinite().all()):
+        raise ValueError("vectors: expected finite numbers, got NaN or infinity")
     mean = vectors.mean(0)
     _, values, directions = torch.linalg.svd(vectors - mean, full_matrices=False)
     variances = values.square()

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from seqmodels.analysis import watchable
 from seqmodels.callbacks.generators import undisturbed_generators
 from seqmodels.tasks import SequenceTask
-from seqmodels.views import Looked, Subject, View, examples_of, look, show_sections, write_report
+from seqmodels.views import Looked, Subject, View, examples_of, look, show_in_tensorboard, write_report
 
 log = logging.getLogger("seqmodels")
 
@@ -27,8 +27,8 @@ class Inspection(Callback):
         spec: What the model knows of the data.
         views: How it is shown, by name; those that do not fit are left out.
         every_n_epochs: Epochs from one page to the next.
-        examples: How many sequences are looked at.
-        steps: How many tokens of a stream of text.
+        examples: How many sequences are looked at, at most.
+        steps: How many steps they have together, about; of a stream of text, how many tokens.
 
     Raises:
         ValueError: Where a number is below 1.
@@ -39,7 +39,7 @@ class Inspection(Callback):
         spec: Mapping[str, object],
         views: Mapping[str, View],
         every_n_epochs: int = 1,
-        examples: int = 4,
+        examples: int = 20,
         steps: int = 2000,
     ):
         for name, value in {"every_n_epochs": every_n_epochs, "examples": examples, "steps": steps}.items():
@@ -71,7 +71,7 @@ class Inspection(Callback):
         write_report(run / "inspection" / f"epoch_{epoch:04d}", f"Inside {run.name}", facts, looked)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                show_sections(logger.experiment, looked.sections, trainer.global_step)
+                show_in_tensorboard(logger.experiment, looked, trainer.global_step)
 
 
 @contextmanager

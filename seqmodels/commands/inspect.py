@@ -39,8 +39,8 @@ class Inspection:
         views: Which views, with commas between them; where left out all that fit.
         input: A file to look at the model with, in the format of the run's data; where left out a part of its own.
         split: That part; where left out the test part.
-        examples: How many sequences are looked at.
-        steps: How many tokens of a stream of text.
+        examples: How many sequences are looked at, at most.
+        steps: How many steps they have together, about; of a stream of text, how many tokens.
         features: Functions of yours that units are held against too, with commas between them: `my_module.my_feature`
             takes a text and returns a value for each character, true or false or a number; give trusted=my_module too.
         output: The folder of the page; where left out `inspection` in the run directory.
@@ -52,7 +52,7 @@ class Inspection:
     views: str | None = None
     input: str | None = None
     split: Literal["train", "val", "test"] | None = None
-    examples: int = 8
+    examples: int = 100
     steps: int = 10_000
     features: str = ""
     output: str | None = None

@@ -6,7 +6,7 @@ from seqmodels.views.examples import examples_of, stream_example
 from seqmodels.views.gates import GatesView
 from seqmodels.views.gradient_flow import GradientFlow
 from seqmodels.views.neurons import Neurons
-from seqmodels.views.report import show_sections, write_report
+from seqmodels.views.report import show_in_tensorboard, write_report
 from seqmodels.views.saliency import Saliency
 from seqmodels.views.stability import Stability
 from seqmodels.views.state_space import StateSpace
@@ -34,7 +34,7 @@ __all__ = [
     "View",
     "examples_of",
     "look",
-    "show_sections",
+    "show_in_tensorboard",
     "stream_example",
     "token_texts",
     "write_report",

@@ -11,7 +11,7 @@ from seqmodels.tasks.measures.alignments import draw_alignment
 from seqmodels.views.subject import Subject, named
 from seqmodels.views.view import Picture, Section, Table, View
 
-NUM_DRAWN = 4
+NUM_DRAWN, NUM_TOLD = 4, 8
 
 
 class AttentionView(View):
@@ -46,7 +46,7 @@ class AttentionView(View):
             ],
         )
         rows, told = [], []
-        for place in range(len(subject.examples)):
+        for place in range(min(NUM_TOLD, len(subject.examples))):
             weights = _weights(subject, place)
             labels = subject.labels(place)
             pooled = subject.model.readout is not None
@@ -59,9 +59,7 @@ class AttentionView(View):
                 section.pictures[f"example_{place + 1}"] = Picture(figure, _caption(subject, place))
             entropies = entropy(weights)
             names = down or [str(step + 1) for step in range(len(weights))]
-            told.append(
-                {"predicted": names, "source": across, "weights": _plain(weights), "entropy": _plain(entropies)}
-            )
+            told.append({"target": names, "source": across, "weights": _plain(weights), "entropy": _plain(entropies)})
             steps, mean = weights.shape[1], float(entropies.mean())
             rows.append(
                 [place + 1, steps, mean, float(torch.tensor(float(steps)).log()), float(weights.amax(-1).mean())]

@@ -73,8 +73,11 @@ class EmbeddingsView(View):
             ]
             for label, *pair in zip(labels, near.places.tolist(), near.similarities.tolist(), strict=False)
         ]
-        section.tables.append(Table(f"Nearest neighbours of {name}", ["", "nearest, with cosines"], rows[:NUM_LISTED]))
-        section.numbers[name] = {"shares": found.shares.tolist(), "neighbours": dict(rows)}
+        caption = f"Nearest neighbours of {name}"
+        if len(rows) > NUM_LISTED:
+            caption += f", the first {NUM_LISTED} of {len(rows)}; {self.name}.json has all"
+        section.tables.append(Table(caption, ["", "nearest, with cosines"], rows[:NUM_LISTED]))
+        section.numbers[name] = {"shares": found.shares.tolist(), "neighbours": rows}
         section.vectors[name.replace(" ", "_")] = Vectors(
             vectors[:LARGEST], [_shown(label) for label in labels[:LARGEST]]
         )
@@ -85,7 +88,7 @@ def _tables(subject: Subject) -> Iterator[_Named]:
     spec = subject.spec
     for module in subject.model.modules():
         if isinstance(module, WordsWithCharacters):
-            words = ["(unknown)", *spec["inputs"]["words"]]
+            words = ["(unknown)", *spec["words"]["words"]]
             yield _Named("words", module.words.weight.detach().cpu().float(), words)
         elif isinstance(module, (Embedding, ClassEmbedding)) and module.table.num_embeddings > 1:
             vectors = module.table.weight.detach().cpu().float()

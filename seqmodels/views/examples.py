@@ -20,8 +20,9 @@ def examples_of(loader: DataLoader, spec: Mapping[str, Any], count: int, steps: 
     Args:
         loader: See `DataModule.evaluation_dataloader`.
         spec: What a model knows of the data.
-        count: How many whole sequences, from all over the part, as its batches may go from short to long ones.
-        steps: Steps of a stream of text, which is one long sequence, from its beginning.
+        count: How many whole sequences at most, from all over the part, as its batches may go from short to long ones;
+            the first is one from the middle.
+        steps: How many steps they have together, about; of a stream of text, which is one long sequence, its beginning.
     """
     if isinstance(loader.dataset, StreamWindows):
         return [stream_example(loader.dataset.tokens.take(np.arange(min(steps + 1, len(loader.dataset.tokens)))))]
@@ -34,7 +35,10 @@ def examples_of(loader: DataLoader, spec: Mapping[str, Any], count: int, steps: 
         if number in chosen and window.first:
             rows = np.unique(np.linspace(0, len(window.inputs) - 1, each).round().astype(int))
             found += [_row(window, row, whole) for row in rows.tolist()]
-    return found[:count]
+    fitting = round(steps / np.mean([len(example.inputs) for example in found]))
+    spread = np.linspace(0, len(found) - 1, min(max(fitting, 1), count, len(found))).round().astype(int).tolist()
+    middle = len(spread) // 2
+    return [found[place] for place in spread[middle:] + spread[:middle]]
 
 
 def stream_example(ids: np.ndarray) -> Example:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.analysis import CellRecord, Saturation, read_gates, saturation, time_constants
-from seqmodels.views.subject import Subject
+from seqmodels.views.subject import Subject, shown, state_name
 from seqmodels.views.view import Picture, Section, Table, View
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class GatesView(View):
 
     def misfit(self, subject: Subject) -> str | None:
         """Refuses models whose cells all have neither gates nor units that keep a part of their state."""
-        cells = (_joined([record], 1) for record in subject.ran(0).recording.cells)
+        cells = (_joined([record], 50) for record in subject.ran(0).recording.cells)
         if any(cell.gates or cell.retention for cell in cells):
             return None
         kinds = sorted({type(record.cell).__name__ for record in subject.ran(0).recording.cells})
@@ -112,14 +112,6 @@ def _joined(records: list[CellRecord], steps: int) -> _Cell:
     )
 
 
-def state_name(record: CellRecord, number: int) -> str:
-    """Names a tensor of a cell's state: "h" the first, "c" the second of two that a cell may begin with as it likes."""
-    if number == 0:
-        return "h"
-    two = record.cell.num_states == 2 and record.cell.num_free in (None, 2)
-    return "c" if two else f"state {number + 1}"
-
-
 def _told(cells: list[_Cell], steps: int, subject: Subject) -> list[str]:
     told = [
         f"Read from {steps:,} steps of the {subject.origin}. A gate is what a sigmoid inside a cell's step gives, by "
@@ -156,7 +148,8 @@ def _draw_saturation(cells: list[_Cell]) -> "Figure":
                 found = saturation(cell.gates[name])
                 panel.scatter(found.left, found.right, s=9, alpha=0.6, color=f"C{number % 10}", label=cell.name)
         panel.plot([0, 1], [1, 0], color="0.7", linewidth=0.8, zorder=0)
-        panel.set(title=f"gate {name}".replace("gate gate", "gate"), xlabel="share below 0.1", aspect="equal")
+        panel.set_title(shown(f"gate {name}".replace("gate gate", "gate")), parse_math=False)
+        panel.set(xlabel="share below 0.1", aspect="equal")
         panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     panels[0].set_ylabel("share above 0.9")
     if len(cells) > 1:
@@ -176,7 +169,7 @@ def _draw_time_constants(cells: list[_Cell]) -> "Figure":
         constants = time_constants(values).clamp(edges[0], LONGEST)
         style = "--" if number >= 10 else "-"
         axes.hist(
-            constants.tolist(),
+            constants[constants.isfinite()].tolist(),
             edges,
             histtype="step",
             linewidth=1.6,
@@ -211,14 +204,19 @@ def _memory_table(cells: list[_Cell]) -> Table:
 
 def _numbers(cell: _Cell) -> dict[str, Any]:
     gates = {
-        name: {"mean": float(values.mean()), "below_0.1": rounded(found.left), "above_0.9": rounded(found.right)}
+        name: {"mean": _mean(values), "below_0.1": rounded(found.left), "above_0.9": rounded(found.right)}
         for name, values, found in _saturations(cell)
     }
     memory = {
-        state: {"mean": float(values.mean()), "time_constants": rounded(time_constants(values))}
+        state: {"mean": _mean(values), "time_constants": rounded(time_constants(values))}
         for state, values in cell.retention.items()
     }
     return {"gates": gates, "retention": memory}
+
+
+def _mean(values: Tensor) -> float | None:
+    mean = float(values.mean())
+    return mean if math.isfinite(mean) else None
 
 
 def rounded(values: Tensor) -> list[float | None]:

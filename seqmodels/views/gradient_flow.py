@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from seqmodels.analysis import CellRecord, Profile, gradient_norms, lag_profile
 from seqmodels.data import Window
-from seqmodels.views.gates import rounded, state_name
+from seqmodels.views.gates import rounded
 from seqmodels.views.parameter_norms import draw_parameter_norms, read_parameter_norms
-from seqmodels.views.subject import Subject
+from seqmodels.views.subject import Subject, scored, state_name
 from seqmodels.views.view import Picture, Section, Table, View
 
 if TYPE_CHECKING:
@@ -85,11 +85,13 @@ def _flow(record: CellRecord, state: str, norms: Tensor, picked: Tensor, count: 
 class GradientFlow(View):
     """Shows the norm of d loss_t / d h_s, before and after training, and the gradient of each parameter while training.
 
+    It is that of the longest of the examples.
+
     Bengio et al. (1994, "Learning Long-Term Dependencies with Gradient Descent is Difficult") and Pascanu et al. (2013,
     arXiv:1211.5063) tell why it vanishes or explodes.
 
     Args:
-        steps: How many of the first steps of an example to look at, where each has a loss.
+        steps: How many of the first steps of it to look at, where each has a loss.
 
     Raises:
         ValueError: It is below 2.
@@ -109,13 +111,20 @@ class GradientFlow(View):
 
     def misfit(self, subject: Subject) -> str | None:
         """Refuses examples of a single step, over which nothing flows."""
-        longest = max(len(record.steps) for record in subject.ran(0).recording.cells)
-        return "the sequence has one step: there is nothing to flow back over" if longest < 2 else None
+        longest = max(len(record.steps) for record in subject.ran(subject.longest).recording.cells)
+        if longest < 2:
+            return "the sequence has one step: there is nothing to flow back over"
+        if not scored(subject.examples[subject.longest]).any():
+            return (
+                f"{subject.origin} tells no targets, and without there is no loss; split= looks at the run's own data"
+            )
+        return None
 
     def show(self, subject: Subject) -> Section:
         """Looks."""
-        window = first_steps(subject.window(0), self.steps, subject)
-        weights = sum(p.numel() for record in subject.ran(0).recording.cells for p in record.cell.parameters())
+        window = first_steps(subject.window(subject.longest), self.steps, subject)
+        cells = [record.cell for record in subject.ran(subject.longest).recording.cells]
+        weights = sum(parameter.numel() for cell in cells for parameter in cell.parameters())
         most_losses = min(self.steps, max(25, WORK // max(1, weights)))
         flows = {"after training": measure_flow(subject, subject.model, window, most_losses)}
         if subject.untrained is not None:
@@ -166,9 +175,9 @@ def _told(flows: dict[str, list[Flow]], subject: Subject) -> list[str]:
     after = flows["after training"]
     losses, steps = after[0].norms.shape[0], max(flow.norms.shape[1] for flow in after)
     told = [
-        f"One example of the {subject.origin}, {steps} steps, losses: {losses}. Where the norm of d loss_t / d h_s "
-        "falls as t - s grows, the gradient vanishes: what happened that many steps ago hardly changes how the weights "
-        "are learned. It counts as vanished below 1% of what it is at t - s = 0.",
+        f"The longest example of the {subject.origin}, {steps} steps, losses: {losses}. Where the norm of "
+        "d loss_t / d h_s falls as t - s grows, the gradient vanishes: what happened that many steps ago hardly "
+        "changes how the weights are learned. It counts as vanished below 1% of what it is at t - s = 0.",
     ]
     if losses == 1:
         told.append("There is one loss, of the whole sequence: t - s counts back from the last step that was read.")

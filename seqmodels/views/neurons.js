@@ -8,7 +8,10 @@ const spoken = (name) => ({ " ": "space", "\n": "newline", "\t": "tab", "": "not
 const guessed = (name) => (name === " " ? "\u2423" : visible(name));
 const track = () => data.tracks[state.track];
 const place = () => Number(slider.value);
-const activation = (step) => values[place() * steps.length + step] / 127;
+const activation = (step) => {
+  const byte = values[place() * steps.length + step];
+  return byte === -128 ? NaN : byte / 127;
+};
 
 function element(tag, className, content) {
   const made = document.createElement(tag);
@@ -58,20 +61,24 @@ function writeText() {
     return column;
   });
   text.replaceChildren(made);
-  text.classList.toggle("words", names.some((name) => name.length > 1 && !/^<.*>$/.test(name)));
+  text.classList.toggle("words", names.some((name) => [...name].length > 1 && !/^<.*>$/.test(name)));
   find("expects").hidden = !track().expected;
   at = -1;
 }
 
 function colour() {
+  let broken = false;
   steps.forEach((column, step) => {
-    const value = activation(step), sign = value < 0 ? "negative" : "positive";
-    column.firstChild.style.background = `rgba(var(--${sign}), ${(Math.abs(value) * STRONGEST).toFixed(3)})`;
+    const value = activation(step), sign = value < 0 ? "negative" : "positive", isNumber = !Number.isNaN(value);
+    const colour = `rgba(var(--${sign}), ${(Math.abs(value) * STRONGEST).toFixed(3)})`;
+    column.firstChild.style.background = isNumber ? colour : "";
+    column.classList.toggle("no-number", !isNumber);
+    broken ||= !isNumber;
   });
   const unit = state.units[place()];
   number.textContent = unit;
   slider.setAttribute("aria-valuetext", `unit ${unit}`);
-  find("scale").textContent = `full colour is \u00b1${Number(state.scales[place()].toPrecision(3))}`;
+  find("scale").textContent = `full colour is \u00b1${Number(state.scales[place()].toPrecision(3))}${broken ? "; hatched is no finite number" : ""}`;
   for (const button of section.querySelectorAll("button[data-unit]")) {
     const chosen = data.states[button.dataset.state] === state && Number(button.dataset.unit) === unit;
     button.closest("tr").classList.toggle("chosen", chosen);
@@ -85,7 +92,8 @@ function tell() {
     told.textContent = "Point at a step, or go through them with the arrow keys.";
     return;
   }
-  const value = (activation(at) * state.scales[place()]).toPrecision(2);
+  const now = activation(at);
+  const value = Number.isNaN(now) ? "no finite number" : (now * state.scales[place()]).toPrecision(2);
   const guesses = guessesOf(at).map((guess) => `${spoken(guess.name)} ${guess.percent}%`);
   const next = guesses.length ? `; expected: ${guesses.join(", ")}; true: ${spoken(track().expected.truth[at])}` : "";
   told.textContent = `${spoken(track().names[at])}: ${value}${next}`;
@@ -129,10 +137,10 @@ text.addEventListener("pointerover", (event) => {
   if (column) goTo(Number(column.dataset.step));
 });
 text.addEventListener("keydown", (event) => {
-  const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (!move) return;
+  const aim = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: steps.length - 1 }[event.key];
+  if (aim === undefined) return;
   event.preventDefault();
-  goTo(at + move);
+  goTo(aim);
   steps[at].scrollIntoView({ block: "nearest" });
 });
 for (const button of section.querySelectorAll("button[data-unit]")) {

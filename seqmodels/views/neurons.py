@@ -1,6 +1,7 @@
 """Neurons: what single units follow, on the text itself."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import torch
 from seqmodels.analysis import Feature, Found, Search, default_features, search_units
 from seqmodels.analysis.neurons import LEAST_STEPS
 from seqmodels.errors import UserError
-from seqmodels.views.subject import Subject
+from seqmodels.views.subject import Subject, shown
 from seqmodels.views.tracks import Track, read_tracks
 from seqmodels.views.unit_lines import MOST_LAYERS, draw_lines, liveliest_units
 from seqmodels.views.unit_page import kept_units, page_data, search_table, tell_kept
@@ -23,6 +24,9 @@ GOOD = 0.8
 
 DRAWN = 3
 """Units that are drawn on a picture too, for TensorBoard."""
+
+
+_JOINED = "goes by marks and spaces as they were written, which of a text of words are not known"
 
 
 class Neurons(View):
@@ -41,6 +45,7 @@ class Neurons(View):
 
     Raises:
         ValueError: Where a number is too small.
+        UserError: Where two features have the same name.
     """
 
     name: ClassVar[str] = "neurons"
@@ -63,6 +68,7 @@ class Neurons(View):
             if value < 1:
                 raise ValueError(f"{name}={value}: expected an integer of at least 1")
         self.features = default_features() if features is None else [Feature.of(feature) for feature in features]
+        _check_names(self.features)
         self.best = best
         self.shown_steps = shown_steps
         self.searched_steps = searched_steps
@@ -102,7 +108,7 @@ class Neurons(View):
             track.title: {
                 "steps": track.steps,
                 "units_tried": sum(states.shape[1] for states in track.states.values()),
-                "found": [found._asdict() for found in search.found],
+                "found": [found._asdict() | {"gain": found.gain} for found in search.found],
                 "left_out": search.left_out,
             }
             for track, search in zip(tracks, searches, strict=True)
@@ -114,14 +120,14 @@ class Neurons(View):
         values = {
             feature.name: torch.cat([feature.token_values(pieces) for pieces in track.pieces])
             for feature in self.features
+            if not (feature.is_literal and track.is_joined)
         }
-        if len(values) < len(self.features):
-            names = ", ".join(feature.name for feature in self.features)
-            raise UserError(f"features={names}: expected a name of its own for each")
         if track.steps < LEAST_STEPS:
             reason = f"there are {track.steps} steps, and a search needs {LEAST_STEPS}"
             return Search((), 0, dict.fromkeys(values, reason))
-        return search_units(track.states, values, self.best)
+        found = search_units(track.states, values, self.best)
+        unknown = (feature.name for feature in self.features if feature.name not in values)
+        return found._replace(left_out=dict.fromkeys(unknown, _JOINED) | found.left_out)
 
     def _show_lines(self, subject: Subject) -> Section:
         records = subject.ran(0).recording.cells
@@ -141,30 +147,38 @@ class Neurons(View):
         )
 
 
+def _check_names(features: Sequence[Feature]) -> None:
+    counts = Counter(feature.name for feature in features)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise UserError(f"features={', '.join(twice)}: there is another feature of that name; expected one of its own")
+
+
 def _is_numbers(values: np.ndarray | None) -> bool:
     return values is not None and values.dtype.kind == "f" and values.ndim >= 2
 
 
 def _picture(tracks: list[Track], searches: list[Search]) -> dict[str, Picture]:
-    """Draws the texts of the units that did best, each once; nothing where nothing was found."""
+    """Draws the texts of the units that gain most over "always", each once; nothing where none gains."""
     firsts: dict[tuple[int, str], tuple[Track, Found]] = {}
     for number, (track, search) in enumerate(zip(tracks, searches, strict=True)):
         for found in search.found:  # the first of each feature is the one that was chosen
             firsts.setdefault((number, found.feature), (track, found))
-    ranked = sorted(firsts.values(), key=lambda pair: -pair[1].score)
+    gains = (pair for pair in firsts.values() if pair[1].gain > 0)
+    ranked = sorted(gains, key=lambda pair: -pair[1].gain)
     units: dict[tuple[str, int], tuple[Track, Found]] = {}
     for track, found in ranked:
         units.setdefault((found.state, found.unit), (track, found))
     best = list(units.values())[:DRAWN]
     texts = [
         Coloured(
-            f"{found.feature}: {found.state}, unit {found.unit}, held-out {found.measure} {found.score:.2f}",
+            f"{shown(found.feature)}: {found.state}, unit {found.unit}, held-out {found.measure} {found.score:.2f}",
             [name for names in track.names for name in names],
             track.states[found.state][:, found.unit],
         )
         for track, found in best
     ]
-    caption = "The units that score best, on the beginning of the text: blue is positive, red is negative"
+    caption = "The units that gain most over “always”, on the beginning of the text: blue is positive, red is negative"
     return {"units": Picture(draw_texts(texts), caption)} if texts else {}
 
 
@@ -173,13 +187,16 @@ def _told(search: Search, track: Track, named: str, origin: str) -> str:
     if not search.tried:
         return f"No search{named}: {next(iter(search.left_out.values()), 'there is no feature')}."
     good = list(dict.fromkeys(found.feature for found in search.found if found.score >= GOOD > found.base))
-    result = f"Units that reach {GOOD} there: {', '.join(good)}." if good else f"No unit reaches {GOOD} there."
-    left = "".join(f" Not searched: {name} {reason}." for name, reason in search.left_out.items())
+    rule = f"a unit reaches {GOOD} there and “always” does not"
+    result = f"Features for which {rule}: {', '.join(good)}." if good else f"There is no feature for which {rule}."
+    reasons = dict.fromkeys(search.left_out.values())
+    names = {why: [name for name, other in search.left_out.items() if other == why] for why in reasons}
+    left = "".join(f" Not searched, as it {why}: {', '.join(names[why])}." for why in reasons)
     return (
         f"Search over {search.tried:,} units{named}, those of each kind of state counted, in {track.steps:,} steps "
         f"({origin}). Unit, sign and threshold are chosen on the first half and the score is that of the second, so "
-        f"that luck is not taken for finding; “always” is what a unit that is always on would score. {result}"
-        f"{left}"
+        "that luck is not taken for finding; “always” is what a unit that is always on would score, and the gain is "
+        f"how much of the way from there to 1 a unit's score has come. {result}{left}"
     )
 
 

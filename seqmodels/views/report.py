@@ -3,20 +3,18 @@
 import base64
 import io
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqmodels.views.view import Looked, Picture, Section, Table
+import numpy as np
+
+from seqmodels.views.view import Looked, Section, Table
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-DPI = 110
 
 
 def write_report(folder: Path, title: str, facts: Mapping[str, str], looked: Looked) -> Path:
@@ -34,49 +32,33 @@ def write_report(folder: Path, title: str, facts: Mapping[str, str], looked: Loo
     folder.mkdir(parents=True, exist_ok=True)
     shown = []
     for name, section in looked.sections.items():
-        drawn = {}
-        for key, picture in section.pictures.items():
-            drawn[key] = png(picture)
-            (folder / f"{name}_{key}.png").write_bytes(drawn[key])
+        for key, drawn in looked.drawn[name].items():
+            (folder / f"{name}_{key}.png").write_bytes(drawn)
         (folder / f"{name}.json").write_text(json.dumps(section.numbers, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        shown.append(_section(name, section, drawn))
+        shown.append(_section(name, section, looked.drawn[name]))
     page = folder / "index.html"
     page.write_text(_page(title, facts, looked, shown), encoding="utf-8")
     return page
 
 
-def show_sections(board: "SummaryWriter", sections: Mapping[str, Section], step: int) -> None:
+def show_in_tensorboard(board: "SummaryWriter", looked: Looked, step: int) -> None:
     """Writes pictures to TensorBoard, and vectors to its projector.
 
     Args:
         board: Writes to the run's folder.
-        sections: By the names of the views.
+        looked: What is shown.
         step: Updates so far.
     """
-    for name, section in sections.items():
-        for key, picture in section.pictures.items():
-            with _boxes_for_missing_glyphs():
-                board.add_figure(f"{name}/{key}", picture.figure, step, close=False)
+    from PIL import Image
+
+    for name, section in looked.sections.items():
+        for key, drawn in looked.drawn[name].items():
+            with Image.open(io.BytesIO(drawn)) as picture:
+                board.add_image(f"{name}/{key}", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
         for key, vectors in section.vectors.items():
-            if (Path(board.log_dir) / f"{step:05d}" / name / key).exists():
-                continue  # of the same weights, from an earlier look
-            board.add_embedding(vectors.values, metadata=list(vectors.labels), tag=f"{name}/{key}", global_step=step)
-
-
-@contextmanager
-def _boxes_for_missing_glyphs() -> Iterator[None]:
-    """Draws as well as the fonts of the machine allow: a sign that they lack becomes a box."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        yield
-
-
-def png(picture: Picture) -> bytes:
-    """Draws a picture."""
-    buffer = io.BytesIO()
-    with _boxes_for_missing_glyphs():
-        picture.figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
+            tag = f"{name}_{key}"
+            if not (Path(board.log_dir) / f"{step:05d}" / tag).exists():  # of the same weights, from an earlier look
+                board.add_embedding(vectors.values, metadata=list(vectors.labels), tag=tag, global_step=step)
 
 
 def _page(title: str, facts: Mapping[str, str], looked: Looked, shown: Sequence[str]) -> str:
@@ -130,4 +112,5 @@ def _cells(row: Sequence[Any]) -> Iterator[str]:
     for value in row:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
+        text = "–" if text == "nan" else text
         yield f"<td{' class=number' if is_number else ''}>{escape(text)}</td>"

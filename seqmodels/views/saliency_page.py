@@ -15,6 +15,13 @@ _STRONGEST = 0.65
 """How opaque the strongest colour is: text on it can still be read, dark or light."""
 
 
+_KEYS = (
+    'tabindex="0" role="group" aria-label="Steps coloured by what they have to do with the score; the left and right '
+    "arrow keys go through them, Home and End to the first and the last, and Enter chooses one that was written"
+    '"'
+)
+
+
 def values_of(attribution: Attribution) -> list[float | None]:
     """Returns what each step is coloured by: its part of the score, or where there are no parts the norm."""
     return plain(attribution.signed if attribution.shares else attribution.norm)
@@ -58,25 +65,32 @@ def _box(place: int, answer: Answer) -> str:
         f'<label>What is explained: <select class="output">{outputs}</select></label>'
         f'<label>By: <select class="method">{methods}</select></label>'
         '<p class="legend">A step <i class="more">raises</i> or <i class="less">lowers</i> the score; gradient and '
-        "SmoothGrad have sizes alone. Tap a step for its number.</p>"
-        f'<p class="steps{words}">{"".join(_steps(answer, close))}</p><output></output></div>'
+        "SmoothGrad have sizes alone. Tap a step for its number, or go through them with the arrow keys.</p>"
+        f'<p class="steps{words}" {_KEYS}>{"".join(_steps(answer, close))}</p><output></output></div>'
     )
+
+
+def _colour(share: float) -> str:
+    return f"rgba(var(--{'negative' if share < 0 else 'positive'}), {_STRONGEST * abs(share):.3f})"
 
 
 def _steps(answer: Answer, close: int) -> Iterator[str]:
     question = answer.question
-    values = [value or 0.0 for value in values_of(answer.found[close][FIRST])]
-    largest = max(map(abs, values), default=0.0) or 1.0
+    values = values_of(answer.found[close][FIRST])
+    largest = max((abs(value) for value in values if value is not None), default=0.0) or 1.0
     for step, label in enumerate(question.labels or []):
-        value = values[step] if step < len(values) else 0.0
+        value = values[step] if step < len(values) else 0.0  # the last that was written is not read
         name = f"step {step + 1} {label!r}"
-        colour = f"rgba(var(--{'negative' if value < 0 else 'positive'}), {_STRONGEST * abs(value) / largest:.3f})"
-        written = ""
+        colour = "transparent" if value is None else _colour(value / largest)
+        told = "no finite number" if value is None else f"{value:.3g}"
+        kinds, chooses = ["no-number"] * (value is None), ""
         if question.prompt is not None and step >= question.prompt:
             number = step - question.prompt
-            written = f' class="written{" asked" * (number == close)}" data-output="{number}"'
+            kinds += ["written", *["asked"] * (number == close)]
+            chooses = f' data-output="{number}"'
+        written = f' class="{" ".join(kinds)}"{chooses}' if kinds else ""
         seen = escape(label.replace("\n", "↵\n").replace("\t", "⇥\t"))
         yield (
-            f'<span{written} data-name="{escape(name)}" title="{escape(name)}: {value:.3g}" '
+            f'<span{written} data-name="{escape(name)}" title="{escape(name)}: {told}" '
             f'style="background-color: {colour}">{seen}</span>'
         )

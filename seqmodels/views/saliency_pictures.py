@@ -8,15 +8,17 @@ from torch import Tensor
 
 from seqmodels.analysis import Attribution
 from seqmodels.views.saliency_answers import Answer
-from seqmodels.views.saliency_question import shown
+from seqmodels.views.subject import shown
 from seqmodels.views.view import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
-_COLOURS = "RdBu"  # red lowers, blue raises, as on the page
 _MOST_LINES = 6
 _MOST_NAMED = 60
+_TITLE = 80
+"""Characters of a title, which name what is explained and a class or a token."""
 
 
 def draw_close(answer: Answer, place: int) -> Picture:
@@ -42,7 +44,7 @@ def draw_close(answer: Answer, place: int) -> Picture:
     first = 0 if question.prompt is None else max(0, last - _MOST_NAMED)
     _draw_methods(below, found, first, last)
     _name_steps(below, question.labels, first, last)
-    figure.suptitle(question.outputs[place], fontsize=10)
+    figure.suptitle(shown(question.outputs[place], _TITLE), fontsize=10, parse_math=False)
     return Picture(
         figure,
         f"{question.title} ({question.part}). Blue steps raise the {question.outputs[place]}, red ones lower it; each "
@@ -61,7 +63,7 @@ def _draw_lines(axes: "Axes", vectors: Tensor, attribution: Attribution) -> None
     room = 0.05 * (high - low) or 1.0
     extent = (0.5, len(values) + 0.5, low - room, high + room)
     parts = _scaled(attribution.signed)[None]
-    axes.imshow(parts, cmap=_COLOURS, vmin=-1, vmax=1, aspect="auto", extent=extent, alpha=0.7)
+    axes.imshow(parts, cmap=_colours(), vmin=-1, vmax=1, aspect="auto", extent=extent, alpha=0.7)
     for feature, line in enumerate(values.T):
         axes.plot(
             np.arange(1, len(values) + 1), line, linewidth=1.2, color=f"C{feature}" if values.shape[1] > 1 else "black"
@@ -76,14 +78,14 @@ def _draw_features(above: "Sequence[Axes]", vectors: Tensor, attribution: Attrib
     above[0].imshow(values, cmap="Greys", aspect="auto", origin="lower", extent=extent)
     above[0].set_ylabel("feature\n(what was read)")
     parts = _scaled(attribution.values.flatten(1)).T
-    above[1].imshow(parts, cmap=_COLOURS, vmin=-1, vmax=1, aspect="auto", origin="lower", extent=extent)
+    above[1].imshow(parts, cmap=_colours(), vmin=-1, vmax=1, aspect="auto", origin="lower", extent=extent)
     above[1].set_ylabel("feature\n(integrated grad.)")
 
 
 def _draw_methods(axes: "Axes", found: dict[str, Attribution], first: int, last: int) -> None:
     rows = np.stack([_scaled((one.signed if one.shares else one.norm)[first:last]) for one in found.values()])
     extent = (first + 0.5, last + 0.5, len(rows) + 0.5, 0.5)
-    axes.imshow(rows, cmap=_COLOURS, vmin=-1, vmax=1, aspect="auto", extent=extent)
+    axes.imshow(rows, cmap=_colours(), vmin=-1, vmax=1, aspect="auto", extent=extent)
     axes.set_yticks(range(1, len(rows) + 1), list(found))
 
 
@@ -91,13 +93,21 @@ def _name_steps(axes: "Axes", labels: Sequence[str] | None, first: int, last: in
     axes.set_xlabel("step read")
     if labels is not None and last - first <= 2 * _MOST_NAMED:
         named = [shown(label) for label in labels[first:last]]
-        axes.set_xticks(range(first + 1, last + 1), named, rotation=90, fontsize=7)
+        axes.set_xticks(range(first + 1, last + 1), named, rotation=90, fontsize=7, parse_math=False)
 
 
 def _scaled(values: Tensor) -> np.ndarray:
-    """Returns values relative to the largest."""
+    """Returns values relative to the largest; what is no finite number is not a number."""
     array = values.detach().float().cpu().numpy()
-    return array / (float(np.abs(array).max(initial=0)) or 1.0)
+    array = np.where(np.isfinite(array), array, np.nan)
+    return array / (float(np.abs(array[np.isfinite(array)]).max(initial=0)) or 1.0)
+
+
+def _colours() -> "Colormap":
+    """Makes red, which lowers, to blue, which raises, as on the page; grey is no finite number."""
+    from matplotlib import colormaps
+
+    return colormaps["RdBu"].with_extremes(bad="0.6")
 
 
 def draw_map(answer: Answer) -> Picture:
@@ -115,10 +125,9 @@ def draw_map(answer: Answer) -> Picture:
     figure: Figure = Figure(figsize=(7, 5.5), layout="constrained")
     for axes, name in zip(figure.subplots(2, 1, sharex=True), ("gradient x input", "occlusion"), strict=True):
         rows = np.stack([_scaled(found[name].signed)[first:] for found in answer.found])
-        axes.imshow(
-            rows, cmap=_COLOURS, vmin=-1, vmax=1, aspect="auto", extent=(first + 0.5, last + 0.5, len(rows) + 0.5, 0.5)
-        )
-        axes.set_yticks(range(1, len(rows) + 1), question.drawn, fontsize=7)
+        extent = (first + 0.5, last + 0.5, len(rows) + 0.5, 0.5)
+        axes.imshow(rows, cmap=_colours(), vmin=-1, vmax=1, aspect="auto", extent=extent)
+        axes.set_yticks(range(1, len(rows) + 1), [shown(name) for name in question.drawn], fontsize=7, parse_math=False)
         axes.set_ylabel(f"token that is explained\n({name})")
         if question.prompt is not None:
             axes.axvline(question.prompt + 0.5, color="black", linewidth=0.8)

@@ -57,8 +57,3 @@ def outputs_of(model: SequenceModel, inputs: Tensor, window: Window, rows: Tenso
     with variants(model.frontend, inputs, rows) as given:
         outputs: Tensor = model(given, context=context)[0]
     return outputs
-
-
-def shown(text: str) -> str:
-    """Returns a token as it can be seen."""
-    return text if text.strip() else repr(text)

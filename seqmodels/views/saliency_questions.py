@@ -11,7 +11,7 @@ from seqmodels.analysis import vectors_of
 from seqmodels.models import EncoderDecoder, Forecaster, LanguageModel, SequenceModel, Transcriber
 from seqmodels.views.saliency_question import Choice, Question, outputs_of
 from seqmodels.views.saliency_texts import ask_text, ask_transcription, ask_translation
-from seqmodels.views.subject import Subject
+from seqmodels.views.subject import Subject, shown
 
 _ONE_OF = {"classes": "class ", "labels": "label "}
 
@@ -63,19 +63,20 @@ def _sequence(subject: Subject, place: int, choice: Choice) -> Iterator[Question
 
     labels = subject.labels(place).inputs
     if step is not None:
-        name += f" at step {step + 1}" + (f" ({labels[step]})" if labels else "")
+        name += f" at step {step + 1}" + (f" ({shown(labels[step])})" if labels else "")
     title = f"example {place + 1}" + (f": {subject.outcome(place)}" if subject.outcome(place) else "")
     yield Question(title, "input", vectors, scores, [name], [0], labels)
 
 
 def _step(subject: Subject, outputs: Tensor, step: int | None) -> int:
-    """Returns the step that is asked for; otherwise the one whose class the model is least sure of, or the last."""
+    """Returns the step that is asked for; otherwise of the second half the one it is least sure of, or the last."""
     if step is not None:
         return min(step, len(outputs)) - 1
     if subject.spec.get("targets", {}).get("kind") != "classes":
         return len(outputs) - 1
+    half = len(outputs) // 2  # before, a model is unsure because it has read little
     sure = subject.task.loss.describe(outputs)["probabilities"].amax(-1)
-    return int(sure.argmin())
+    return half + int(sure[half:].argmin())
 
 
 def _predicted(subject: Subject, outputs: Tensor, output: int | None) -> tuple[int, str]:
@@ -88,10 +89,11 @@ def _predicted(subject: Subject, outputs: Tensor, output: int | None) -> tuple[i
     names = targets.get({"labels": "labels", "numbers": "names"}.get(kind, "classes")) or []
     if len(outputs) == 1 and kind == "classes":
         label = output if output in (0, 1) else int(outputs[0] > 0)
-        return label - 1, f"logit of class {names[label]}"
+        return label - 1, f"logit of class {shown(str(names[label]))}"
     if output is None or not 0 <= output < len(outputs):
         output = 0 if kind == "numbers" else int(outputs.argmax())
     name = names[output] if output < len(names) else output
+    name = shown(str(name))
     return output, f"prediction of {name}" if kind == "numbers" else f"logit of {_ONE_OF.get(kind, '')}{name}"
 
 
@@ -121,6 +123,6 @@ def _forecast(subject: Subject, place: int, choice: Choice) -> Iterator[Question
         "input",
         inputs[:read],
         scores,
-        [f"forecast of {name}, {step} step{'s' * (step > 1)} ahead" for step in steps],
+        [f"forecast of {shown(name)}, {step} step{'s' * (step > 1)} ahead" for step in steps],
         list(range(len(steps))),
     )

@@ -10,8 +10,8 @@ from torch import Tensor
 from seqmodels.analysis import variants, vectors_of
 from seqmodels.data import Window
 from seqmodels.models import EncoderDecoder, LanguageModel, Transcriber
-from seqmodels.views.saliency_question import Choice, Question, outputs_of, shown
-from seqmodels.views.subject import Subject, token_texts
+from seqmodels.views.saliency_question import Choice, Question, outputs_of
+from seqmodels.views.subject import Subject, shown, token_texts
 
 
 def ask_text(subject: Subject, place: int, choice: Choice) -> Iterator[Question]:

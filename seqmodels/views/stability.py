@@ -86,8 +86,7 @@ class Stability(View):
 
     def show(self, subject: Subject) -> Section:
         """Looks at every cell along the longest of the examples."""
-        lengths = [len(example.inputs) for example in subject.examples]
-        records = subject.ran(lengths.index(max(lengths))).recording.cells
+        records = subject.ran(subject.longest).recording.cells
         chosen = _spread(records, self.cells if _largest(records) <= 512 else self.cells // 2)
         with _one_thread():
             found, notes = _measure(chosen)

@@ -1,6 +1,6 @@
 """Hidden states along sequences, seen from where they differ most."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,14 @@ from seqmodels.views.view import Picture, Section, Table, View
 
 NUM_STEPS = 800
 NUM_CLASSES = 10
+
+
+class _Coloured(NamedTuple):
+    """Points of the plane and what they are coloured by."""
+
+    title: str
+    points: Tensor
+    names: list[str]
 
 
 class StateSpace(View):
@@ -46,21 +54,25 @@ class StateSpace(View):
         from matplotlib.figure import Figure
 
         name = records[0].name
-        states = [record.states[0][:NUM_STEPS, 0].float().cpu() for record in records]
+        states = [record.states[0][:, 0].float().cpu() for record in records]
         everything = torch.cat(states)
         found = principal_components(everything, everything.shape[1])
         lines = [found.project(line)[:, :2] for line in states]
-        classes = _classes(subject, [len(line) for line in lines])
+        # Where one thing is said of a sequence, a state is of interest when all is read: one that reads backward has
+        # read all at the first step.
+        ends = [line[:1] if record.backward else line[-1:] for line, record in zip(lines, records, strict=True)]
+        classes = _classes(subject, lines, ends)
         figure = Figure(figsize=(9 if classes else 6, 4.2), layout="constrained")
         grid = figure.subplots(1, 2 if classes else 1, squeeze=False)[0]
         longest = max(lines, key=len)
-        _draw_time(grid[0], longest)
-        if classes:
-            _draw_classes(grid[1], lines, classes)
+        _draw_time(grid[0], longest[:NUM_STEPS])
+        if classes is not None:
+            _draw_classes(grid[1], classes)
         for axes in grid:
             axes.set_xlabel(f"first component, {float(found.shares[0]):.0%} of the variance")
             axes.set_ylabel(f"second component, {float(found.shares[1:2].sum()):.0%}")
-        what = "by time, the longest sequence" + (f"; by {classes[0]}, all {len(lines)}" if classes else "")
+        shown = f", its first {NUM_STEPS} of {len(longest):,} steps" if len(longest) > NUM_STEPS else ""
+        what = f"by time, the longest sequence{shown}" + (f"; by {classes.title}, all {len(lines)}" if classes else "")
         section.pictures[name.replace(" ", "_")] = Picture(figure, f"{name}: {what}{named(subject.origin)}")
         enough = int((found.shares.cumsum(0) < 0.9).sum()) + 1
         section.numbers[name] = {"shares": found.shares[:10].tolist(), "components_for_90_percent": enough}
@@ -75,31 +87,37 @@ def _draw_time(axes, line: Tensor) -> None:  # type: ignore[no-untyped-def]
     axes.figure.colorbar(points, ax=axes, label="step")
 
 
-def _draw_classes(axes, lines: list[Tensor], classes: tuple[str, list[list[str]]]) -> None:  # type: ignore[no-untyped-def]
-    """Draws the steps of all sequences, coloured by their classes, the most frequent apart."""
-    names = [name for line in classes[1] for name in line]
-    x, y = _plane(torch.cat([line[-len(given) :] for line, given in zip(lines, classes[1], strict=True)]))
+def _draw_classes(axes, classes: _Coloured) -> None:  # type: ignore[no-untyped-def]
+    """Draws points coloured by their classes, the most frequent apart."""
+    names = classes.names
+    x, y = _plane(classes.points)
     frequent = sorted(set(names), key=lambda name: (-names.count(name), name))[:NUM_CLASSES]
     for number, name in enumerate(frequent):
         here = np.array([other == name for other in names])
-        axes.scatter(x[here], y[here], s=8, color=f"C{number}", label=repr(name)[1:-1] if name.strip() else repr(name))
-    axes.legend(fontsize=7, title=classes[0])
+        # Matplotlib leaves out names that begin with an underscore, unless something stands before it.
+        label = "\u200b" + (repr(name)[1:-1] if name.strip() else repr(name))
+        axes.scatter(x[here], y[here], s=8, color=f"C{number}", label=label)
+    for text in axes.legend(fontsize=7, title=classes.title).get_texts():
+        text.set_parse_math(False)
 
 
 def _plane(line: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return line[:, 0].numpy(), line[:, -1].numpy()
 
 
-def _classes(subject: Subject, steps: list[int]) -> tuple[str, list[list[str]]] | None:
-    """Returns what the steps of each sequence are coloured by; `None` where they have no classes."""
+def _classes(subject: Subject, lines: list[Tensor], ends: list[Tensor]) -> _Coloured | None:
+    """Returns which states are coloured, and by what; `None` where there are no classes."""
     if subject.spec.get("shape") == "many_to_one":
         known = (subject.spec.get("targets") or {}).get("classes")
-        if known is None:
+        if known is None or any(example.targets.ndim for example in subject.examples):
             return None
-        # What a state is when all is read is what the model answers from.
-        return "class, last state", [[str(known[int(example.targets)])] for example in subject.examples]
+        names = [
+            str(known[int(example.targets)]) if example.targets >= 0 else "not known" for example in subject.examples
+        ]
+        return _Coloured("class, when all is read", torch.cat(ends), names)
     labels = [subject.labels(place).targets for place in range(len(subject.examples))]
-    found = [given[:count] for given, count in zip(labels, steps, strict=True) if given is not None]
-    if len(found) < len(labels) or any(len(given) != count for given, count in zip(found, steps, strict=True)):
+    if any(given is None or len(given) != len(line) for given, line in zip(labels, lines, strict=True)):
         return None
-    return ("class" if "targets" in subject.spec else "next token"), found
+    names = [name for given in labels if given is not None for name in given[:NUM_STEPS]]
+    title = "class" if "targets" in subject.spec else "next token"
+    return _Coloured(title, torch.cat([line[:NUM_STEPS] for line in lines]), names)

@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqmodels.analysis import Recording, watch
-from seqmodels.data import CharTokenizer, Example, Form, Tokenizer, Window, collate, tokenizer_from_spec
+from seqmodels.analysis import CellRecord, Recording, watch
+from seqmodels.data import IGNORE_INDEX, CharTokenizer, Example, Form, Tokenizer, Window, collate, tokenizer_from_spec
 from seqmodels.tasks import Forecasting, SequenceTask, Transcription
 
 
@@ -70,6 +71,12 @@ class Subject:
     def model(self) -> nn.Module:
         """The model, in evaluation mode."""
         return self.task.model
+
+    @cached_property
+    def longest(self) -> int:
+        """The place of the longest of the examples."""
+        lengths = [len(example.inputs) for example in self.examples]
+        return lengths.index(max(lengths))
 
     def window(self, *places: int) -> Window:
         """Makes a batch of examples, on the model's device."""
@@ -167,11 +174,34 @@ class Subject:
         with torch.no_grad():
             ((row,),) = self.task.predict_rows(self.window(place), self.spec)
         told = ", ".join(f"{name} {value}" for name, value in row.items() if name != "probability")
-        classes = self.spec["targets"].get("classes")
-        truth = self.examples[place].targets
-        if classes is not None and truth.ndim == 0:
-            return f"{told}; true: {classes[int(truth)] if truth >= 0 else 'not known'}"
-        return f"{told}; true: {truth.tolist()}"
+        return f"{told}; true: {self._truth(self.examples[place])}"
+
+    def _truth(self, example: Example) -> str:
+        if not scored(example).any():
+            return "not known"
+        targets = self.spec["targets"]
+        if example.targets.ndim == 0 and "classes" in targets:
+            return str(targets["classes"][int(example.targets)])
+        if "labels" in targets:
+            return str([name for name, holds in zip(targets["labels"], example.targets, strict=True) if holds > 0])
+        return ", ".join(f"{value:.4g}" for value in example.targets.ravel())
+
+
+def scored(example: Example) -> np.ndarray:
+    """Tells which targets of an example are known and count, in their shape."""
+    targets = example.targets
+    return ~np.isnan(targets) if targets.dtype.kind == "f" else targets != IGNORE_INDEX
+
+
+def shown(text: str, most: int = 20) -> str:
+    """Returns a name of a user's, such as a token, as it can be seen on a picture, and no longer than fits there.
+
+    Example:
+        >>> shown("owl"), shown(" "), shown("a" * 5000, most=4)
+        ('owl', "' '", 'aaa…')
+    """
+    seen = text if text.strip() else repr(text)
+    return seen if len(seen) <= most else seen[: most - 1] + "…"
 
 
 def named(text: str) -> str:
@@ -182,6 +212,14 @@ def named(text: str) -> str:
         ('layer 1 (test part)', 'layer 1')
     """
     return f" ({text})" if text else ""
+
+
+def state_name(record: CellRecord, number: int) -> str:
+    """Names a tensor of a cell's state: "h" the first, "c" the second of two that a cell may begin with as it likes."""
+    if number == 0:
+        return "h"
+    two = record.cell.num_states == 2 and record.cell.num_free in (None, 2)
+    return "c" if two else f"state {number + 1}"
 
 
 def token_texts(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqmodels.data import Tokenizer
-from seqmodels.views.subject import Ran, Subject, token_texts
+from seqmodels.views.subject import Ran, Subject, state_name, token_texts
 
 NUM_GUESSES = 5
 
-_KINDS = ("hidden state", "cell state")
+_KINDS = {"h": "hidden state", "c": "cell state"}
 
 
 @dataclass
@@ -39,6 +38,7 @@ class Track:
         title: "inputs" or "source".
         names: Of the steps of each example, to be shown.
         pieces: The text of each step, which joined are the example's text; nothing for tokens that are no text.
+        is_joined: Whether that text is one of words put together, whose spaces are not known.
         states: By layer and kind, such as "layer 1, cell state": `(time, units)` over all examples.
         expected: What the model expects next; `None` where steps predict nothing that has a name.
     """
@@ -46,6 +46,7 @@ class Track:
     title: str
     names: list[list[str]]
     pieces: list[list[str]]
+    is_joined: bool
     states: dict[str, Tensor]
     expected: Expected | None
 
@@ -84,10 +85,13 @@ def _track(subject: Subject, places: Sequence[int], title: str) -> Track | None:
     if not shared:
         return None
     tokenizer = subject.source_tokenizer if is_source else subject.tokenizer
+    special = () if tokenizer is None else tokenizer.special_tokens
+    is_joined = tokenizer is None or tokenizer.kind == "word"
     return Track(
         title,
         named,
-        [_pieces(names, tokenizer) for names in named],
+        [_pieces(names, special, is_joined) for names in named],
+        is_joined,
         {name: torch.cat([part[name] for part in states]) for name in shared},
         None if is_source else _expected(subject, places),
     )
@@ -104,17 +108,22 @@ def _states(subject: Subject, place: int, steps: int, is_source: bool) -> dict[s
         if reads_source != is_source or len(record.steps) != steps:
             continue
         for number, values in enumerate(record.states):
-            kind = _KINDS[number] if number < len(_KINDS) else f"state {number + 1}"
+            named = state_name(record, number)
+            kind = _KINDS.get(named, named)
             values = values[:, 0].float().cpu()
             states[f"{record.name}, {kind}"] = values.flip(0) if is_turned else values
     return states
 
 
-def _pieces(names: Sequence[str], tokenizer: Tokenizer | None) -> list[str]:
-    """Returns the text of each step: words are parted by spaces, `<eos>` and the like are nothing."""
-    special = () if tokenizer is None else tokenizer.special_tokens
-    space = " " if tokenizer is None or tokenizer.kind == "word" else ""
-    return ["" if name in special else name if name == "\n" else space + name for name in names]
+def _pieces(names: Sequence[str], special: Sequence[str], is_joined: bool) -> list[str]:
+    """Returns the text of each step: words of a line are parted by spaces, `<eos>` and the like are nothing."""
+    pieces, before = [], ""
+    for name in names:
+        is_text = name not in special
+        space = " " if is_joined and is_text and name != "\n" and before not in ("", "\n") else ""
+        pieces.append(space + name if is_text else "")
+        before = name if is_text else before
+    return pieces
 
 
 def _expected(subject: Subject, places: Sequence[int]) -> Expected | None:

@@ -87,8 +87,9 @@ def page_data(tracks: list[Track], kept: list[dict[str, list[int]]], steps: int)
 
 
 def _quantised(values: Tensor, scale: Tensor) -> str:
-    """Writes `(units, time)` as signed bytes, 127 being each unit's largest magnitude, in base64."""
+    """Writes `(units, time)` as signed bytes, 127 being each unit's largest magnitude and -128 no number, in base64."""
     bytes_ = (values.nan_to_num(0.0, 0.0, 0.0) / scale.clamp(min=1e-30)[:, None] * 127).round().to(torch.int8)
+    bytes_ = bytes_.masked_fill(~values.isfinite(), -128)
     return base64.b64encode(bytes_.contiguous().numpy().tobytes()).decode()
 
 
@@ -125,10 +126,10 @@ def search_table(search: Search, track: Track, states: list[dict[str, Any]]) -> 
     if not search.found:
         return ""
     caption = f"What units follow, of the {track.title}: {search.tried:,} units were tried for each feature"
-    heads = ("feature", "unit", "held-out score", "measure", "first half", "“always” scores", "high where")
+    heads = ("feature", "unit", "held-out score", "measure", "first half", "“always” scores", "gain", "high where")
     best: dict[str, float] = {}
     for found in search.found:  # the first of each feature is the one that was chosen
-        best.setdefault(found.feature, found.score)
+        best.setdefault(found.feature, found.gain)
     rows = "".join(_row(found, states) for found in sorted(search.found, key=lambda found: -best[found.feature]))
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     return (
@@ -146,6 +147,6 @@ def _row(found: Found, states: list[dict[str, Any]]) -> str:
     leads_to = f'data-state="{place}" data-unit="{found.unit}"'
     button = f'<button type="button" {leads_to}>{escape(label)} {found.unit}</button>'
     base = "" if found.threshold is None else f"{found.base:.3f}"
-    numbers = [f"{found.score:.3f}", found.measure, f"{found.chosen_by:.3f}", base, where]
+    numbers = [f"{found.score:.3f}", found.measure, f"{found.chosen_by:.3f}", base, f"{found.gain:.3f}", where]
     cells = "".join(f"<td>{escape(cell)}</td>" for cell in numbers)
     return f'<tr><th scope="row">{escape(found.feature)}</th><td>{button}</td>{cells}</tr>'

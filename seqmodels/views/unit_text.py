@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from torch import Tensor
+
+from seqmodels.views.subject import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,14 +53,17 @@ def draw_texts(texts: Sequence[Coloured]) -> "Figure":
 
 
 def _draw(axes: "Axes", text: Coloured) -> None:
+    from matplotlib import colormaps
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
     places = _places(text.names)
-    values = text.values[[place.step for place in places]].nan_to_num(0.0, 0.0, 0.0)
-    most = max(float(values.abs().max()), 1e-30)
+    values = text.values[[place.step for place in places]]
+    most = max(float(values.nan_to_num(0.0, 0.0, 0.0).abs().max()), 1e-30)
     boxes = [Rectangle((place.column, place.line), len(place.text), 1) for place in places]
-    axes.add_collection(PatchCollection(boxes, cmap="RdBu", array=values.numpy(), clim=(-1.6 * most, 1.6 * most)))
+    array = np.ma.masked_invalid(values.numpy())
+    colours = colormaps["RdBu"].with_extremes(bad="0.6")  # grey is no finite number
+    axes.add_collection(PatchCollection(boxes, cmap=colours, array=array, clim=(-1.6 * most, 1.6 * most)))
     for place in places:
         for offset, character in enumerate(place.text):
             if not character.isspace():
@@ -67,7 +73,7 @@ def _draw(axes: "Axes", text: Coloured) -> None:
                 )
     axes.set(xlim=(0, COLUMNS), ylim=(LINES, 0))
     axes.axis("off")
-    axes.set_title(text.title, fontsize="small", loc="left")
+    axes.set_title(shown(text.title, COLUMNS), fontsize="small", loc="left", parse_math=False)
 
 
 def _places(names: Sequence[str]) -> list[_Place]:

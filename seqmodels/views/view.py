@@ -1,15 +1,22 @@
 """What a view is, and what it shows."""
 
+import io
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from seqmodels.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
     from seqmodels.views.subject import Subject
+
+
+DPI = 110
 
 
 class Table(NamedTuple):
@@ -97,16 +104,27 @@ class View(ABC):
         """Looks."""
 
 
+def png(picture: Picture) -> bytes:
+    """Draws a picture; a sign that the machine's fonts lack becomes a box."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        picture.figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
 class Looked(NamedTuple):
     """What looking at a subject gave.
 
     Attributes:
         sections: What is shown, by the names of the views.
+        drawn: Their pictures as PNG, by the same names and those of the pictures.
         left_out: Why other views show nothing, by their names.
         failures: What went wrong in these.
     """
 
     sections: dict[str, Section]
+    drawn: dict[str, dict[str, bytes]]
     left_out: dict[str, str]
     failures: list[Exception]
 
@@ -117,16 +135,23 @@ def look(subject: "Subject", views: Iterable[View]) -> Looked:
     Args:
         subject: What is looked at.
         views: How.
+
+    Raises:
+        UserError: A view was given something of the user's that does not fit.
     """
-    looked = Looked({}, {}, [])
+    looked = Looked({}, {}, {}, [])
     for view in views:
-        reason = view.misfit(subject)
-        if reason is None:
-            try:
-                looked.sections[view.name] = view.show(subject)
-                continue
-            except Exception as error:
-                looked.failures.append(error)
-                reason = f"it failed: {type(error).__name__}: {error}"
-        looked.left_out[view.name] = reason
+        try:
+            reason = view.misfit(subject)
+            if reason is None:
+                section = view.show(subject)
+                looked.drawn[view.name] = {key: png(picture) for key, picture in section.pictures.items()}
+                looked.sections[view.name] = section
+        except UserError:
+            raise
+        except Exception as error:
+            looked.failures.append(error)
+            reason = f"it failed: {type(error).__name__}: {error}"
+        if reason is not None:
+            looked.left_out[view.name] = reason
     return looked

@@ -72,3 +72,10 @@ def test_numbers_out_of_range_are_refused(key, value):
     trajectory = follow(LeakyCell(1, 2), torch.zeros(9, 1))
     with pytest.raises(ValueError, match=f"{key}: expected"):
         lyapunov_exponents(trajectory, **{key: value})
+
+
+def test_growth_is_that_of_the_largest_exponent_where_another_direction_came_first():
+    cell = linear(torch.diag(torch.tensor([0.5, 2.0])))
+    found = [lyapunov_exponents(follow(cell, torch.zeros(2, 1).double()), 2, 0, seed) for seed in range(20)]
+    for one in found:
+        assert float(one.growth.mean()) == pytest.approx(float(one.exponents[0]))

@@ -245,3 +245,9 @@ def test_evaluation_on_a_gpu_gives_what_the_cpu_gives(cell):
     for name in methods:
         assert torch.allclose(there[name].values.cpu(), here[name].values, atol=1e-4), name
     assert there["SmoothGrad"].values.isfinite().all()
+
+
+def test_a_module_of_ones_own_is_refused_in_one_line_that_leads_to_variants():
+    with pytest.raises(TypeError, match=r"expected a SequenceModel, got LSTM; .* `variants`") as error:
+        explain(nn.LSTM(3, 4), torch.zeros(5, 3), lambda outputs: outputs[:, -1, 0])
+    assert "\n" not in str(error.value)

@@ -110,6 +110,12 @@ def test_a_function_that_gives_something_else_is_told_in_one_line(function, told
     assert "\n" not in str(error.value)
 
 
+def test_complex_numbers_are_refused_in_one_line():
+    feature = Feature("turning", lambda text: [1j] * len(text))
+    with pytest.raises(UserError, match=r"features: turning gave no truth values or numbers: they are complex$"):
+        feature.values("abc")
+
+
 def test_a_token_has_the_value_of_its_last_character_and_of_any_where_it_tells_of_characters():
     tokens = ["f", '("', "Ab", "", '")', " 7x"]
     assert FEATURES["inside quotes"].token_values(tokens).tolist() == [False, True, True, True, False, False]

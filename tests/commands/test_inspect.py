@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_sources_are_given_the_target_that_the_model_writes(reversal, tmp_path, 
     (first, second) = json.loads((tmp_path / "attention.json").read_text())["examples"]
     assert first["source"] == [*"abcdef", "<eos>"]
     assert second["source"] == [*"xyz", "<eos>"]
-    assert first["predicted"][-1] == "<eos>"
+    assert first["target"][-1] == "<eos>"
 
 
 def test_a_file_of_another_task_is_refused(reversal, run, tmp_path, capsys):
@@ -130,6 +131,66 @@ def test_a_file_of_another_task_is_refused(reversal, run, tmp_path, capsys):
     code, said = inspect(capsys, f"run={reversal}", f"input={tmp_path / 'arrays.npz'}", "views=attention")
     assert (code, said.count("\n")) == (1, 0)
     assert "arrays.npz" in said
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    """A run that tells classes with names that look like markup and formulas."""
+    folder = tmp_path_factory.mktemp("names")
+    for name, texts in {"$x_^$": "abc", "_under": "xyz", "<img src=x onerror=alert(2)>": "mno"}.items():
+        (folder / "data").mkdir(exist_ok=True)
+        (folder / "data" / f"{name}.txt").write_text("\n".join(texts[k % 3] * (k % 5 + 2) for k in range(30)))
+    keys = ["experiment=names", f"data.path={folder / 'data'}", "trainer=cpu", "trainer.max_epochs=1"]
+    return train(compose([*keys, "model.hidden_size=8", f"output_dir={folder / 'runs'}"])).run
+
+
+def test_class_names_stay_text(names, tmp_path):
+    assert main(["inspect", f"run={names}", f"output={tmp_path}", "views=state_space,saliency,neurons,gates"]) == 0
+    page = (tmp_path / "index.html").read_text()
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_what_a_file_does_not_tell_is_not_taken_for_the_truth(names, tmp_path, capsys):
+    (tmp_path / "new.txt").write_text("abcab\nxx\n")
+    assert main(["inspect", f"run={names}", f"input={tmp_path / 'new.txt'}", f"output={tmp_path}"]) == 0
+    page = (tmp_path / "index.html").read_text()
+    assert "true: not known" in page
+    assert "tells no targets" in page  # of gradient flow
+
+
+def test_rows_that_cannot_be_read_are_told(reversal, tmp_path, capsys):
+    (tmp_path / "some.txt").write_text("abc\n\nxyz\n")
+    given = [f"input={tmp_path / 'some.txt'}", f"output={tmp_path}", "views=attention"]
+    assert main(["inspect", f"run={reversal}", *given]) == 0
+    assert "some.txt, 2 of 3 rows; " in (tmp_path / "index.html").read_text()
+
+
+def test_weights_that_are_no_numbers_are_refused(run, tmp_path, capsys):
+    broken = tmp_path / "run"
+    shutil.copytree(run, broken)
+    path = broken / "checkpoints" / "best.ckpt"
+    checkpoint = load_checkpoint(path)
+    checkpoint["state_dict"]["model.head.weight"][0, 0] = float("nan")
+    torch.save(checkpoint, path)
+    code, said = inspect(capsys, f"run={broken}")
+    assert code == 1
+    assert said == f"seqmodels: {path}: head.weight holds NaN or infinity; expected another checkpoint"
+
+
+def test_a_folder_that_cannot_be_written_is_told_first(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    code, said = inspect(capsys, f"run={run}", f"output={tmp_path / 'file'}")
+    assert code == 1
+    assert said.startswith(f"seqmodels: output={tmp_path / 'file'}: cannot be written: File exists")
+
+
+def test_a_second_look_has_nothing_to_complain_of(run, tmp_path, capsys):
+    for _ in range(2):
+        assert main(["inspect", f"run={run}", "views=embeddings", f"output={tmp_path}"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "warning" not in captured.out
 
 
 def test_the_weights_before_training_are_those_that_training_began_with(train_small, corpus, tmp_path):

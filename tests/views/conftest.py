@@ -19,6 +19,7 @@ KINDS = {
     "lines": ["experiment=lines", "model.embedding_size=6"],
     "classifier": ["experiment=digits_rows"],
     "text_classifier": ["experiment=sentiment"],
+    "word_tagger": ["experiment=partut", "model.num_layers=1"],
     "tagger": ["experiment=tagging", "data.train_size=80", "data.test_size=20"],
     "encoder_decoder": ["experiment=reversal", "model.encoder.hidden_size=8", "data.num_pairs=80"],
     "transcriber": ["experiment=spoken_digits_ctc", "model.encoder.hidden_size=8", "data.test_speaker=bob"],
@@ -30,6 +31,16 @@ KINDS = {
 def kind(request):
     """Each kind of subject in turn."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def tagged(tmp_path_factory):
+    """Sentences of tagged words."""
+    path = tmp_path_factory.mktemp("tagged") / "train.conllu"
+    words = [("The", "DET"), ("owl", "NOUN"), ("sees", "VERB"), ("a", "DET"), ("mouse", "NOUN"), (".", "PUNCT")]
+    lines = [f"{n}\t{word}\t_\t{tag}" + "\t_" * 6 for n, (word, tag) in enumerate(words, 1)]
+    path.write_text(("\n".join(lines) + "\n\n") * 30)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +57,12 @@ def recordings(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def make_subject(corpus, recordings):
+def make_subject(corpus, recordings, tagged):
     """Makes a subject: `make_subject("classifier", "cell=gru", count=2, steps=60)`."""
 
     def make(kind, *overrides, count=3, steps=60):
         path = {"language_model": corpus, "native_language_model": corpus, "lines": corpus, "transcriber": recordings}
+        path["word_tagger"] = tagged
         given = [f"data.path={path[kind]}"] if kind in path else []
         small = [key for key in SMALL if not (kind == "transcriber" and key.startswith("model"))]
         config = compose([*KINDS[kind], *small, *given, *overrides])

@@ -7,7 +7,7 @@ import torch
 
 from seqmodels.analysis import read_gates
 from seqmodels.views import GatesView
-from seqmodels.views.report import png
+from seqmodels.views.view import png
 
 DRAWN = ["language_model", "transcriber"]  # drawing takes longer than all else
 
@@ -42,7 +42,7 @@ def test_numbers_are_those_of_the_gates(subjects):
 
 def test_short_examples_are_taken_together_up_to_the_steps_asked_for(subjects):
     subject = subjects["classifier"]
-    assert GatesView().show(subject).numbers["steps"] == 24
+    assert GatesView().show(subject).numbers["steps"] == 8 * len(subject.examples)
     numbers = GatesView(steps=10).show(subject).numbers
     assert numbers["steps"] == 10
     first, second = (read_gates(subject.ran(place).recording.cells[0]).values["z"].mean(-1) for place in (0, 1))
@@ -64,3 +64,13 @@ def test_a_cell_that_only_leaks_shows_its_time_constants(make_subject):
     section = GatesView().show(subject)
     assert set(section.pictures) == {"time_constants"}
     assert "Without gates: layer 1." in section.paragraphs
+
+
+def test_what_is_not_finite_is_null(make_subject):
+    subject = make_subject("language_model", "model.num_layers=1")
+    with torch.no_grad():
+        subject.model.recurrent.cells[0].bias_hh.fill_(float("nan"))
+    numbers = GatesView().show(subject).numbers
+    assert numbers["layer 1"]["gates"]["f"]["mean"] is None
+    assert numbers["layer 1"]["retention"]["c"]["mean"] is None
+    json.dumps(numbers, allow_nan=False)

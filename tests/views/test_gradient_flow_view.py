@@ -9,7 +9,7 @@ import torch
 from seqmodels.views import GradientFlow
 from seqmodels.views.gradient_flow import first_steps
 from seqmodels.views.parameter_norms import read_parameter_norms
-from seqmodels.views.report import png
+from seqmodels.views.view import png
 
 DRAWN = ["language_model", "encoder_decoder"]  # drawing takes longer than all else
 
@@ -83,3 +83,14 @@ def test_gradients_of_parameters_are_drawn_where_training_wrote_them(subjects, t
     assert "2 with smaller gradients are left out" in section.pictures["parameters"].caption
     (tmp_path / "gradient_norms.csv").write_text("step,p0\n")
     assert read_parameter_norms(tmp_path) is None
+
+
+def test_it_is_the_longest_example_that_is_looked_at(subjects):
+    subject = subjects["classifier"]
+    first, *rest = subject.examples
+    short = first._replace(inputs=first.inputs[:1])
+    turned = dataclasses.replace(subject, examples=[short, *rest], _ran={})
+    assert GradientFlow().misfit(turned) is None
+    section = GradientFlow().show(turned)
+    assert len(section.numbers["after training"]["layer 1 h"]["norm_by_lag"]) == len(first.inputs)
+    assert section.paragraphs[0].startswith(f"The longest example of the test part, {len(first.inputs)} steps")

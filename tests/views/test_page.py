@@ -45,6 +45,7 @@ def browsing(page_path, **options):
             "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(page_path.as_uri())
         try:
@@ -93,22 +94,20 @@ def test_the_slider_colours_the_text_by_another_unit(inspected):
         assert not complaints
 
 
-def test_text_of_users_stays_text(tmp_path, train_small):
+def test_tokens_that_are_markup_stay_text(tmp_path, train_small):
     nasty = tmp_path / "nasty.txt"
-    nasty.write_text(
-        "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \"quoted\" 'text' \\u0000\n" * 60
-    )
-    run = train_small(nasty, tmp_path, "trainer.max_steps=3")
+    nasty.write_text("</script><script>alert(1)</script> <img src=x onerror=alert(2)> & 'text'\n" * 60)
+    run = train_small(nasty, tmp_path, "trainer.max_steps=3", "tokenizer=word", "data.path=" + str(nasty))
     assert main(["inspect", f"run={run}", "steps=200", "views=neurons,saliency,embeddings,state_space"]) == 0
     page = (run / "inspection" / "index.html").read_text()
+    assert "alert" in page
     assert "<script>alert" not in page
-    assert "<img src=x" not in page
+    assert "<img" not in page.replace('<img src="data:', "")
     if CHROMIUM is not None:
         with browsing(run / "inspection" / "index.html") as (opened, complaints, requests):
-            opened.on("dialog", lambda dialog: complaints.append(dialog.message))
             opened.wait_for_timeout(200)
             assert not complaints
-            assert all(url.startswith(("data:", "file:")) and "/x" not in url[-2:] for url in requests)
+            assert all(url.startswith(("data:", "file:")) and not url.endswith("/x") for url in requests)
 
 
 @contextmanager

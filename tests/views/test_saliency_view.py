@@ -14,11 +14,12 @@ from torch import nn
 
 from seqmodels.data import Example
 from seqmodels.views import Saliency, write_report
-from seqmodels.views.report import png
 from seqmodels.views.saliency_answers import answer, shortened
+from seqmodels.views.saliency_page import markup
+from seqmodels.views.saliency_pictures import draw_close, draw_map
 from seqmodels.views.saliency_question import Choice
 from seqmodels.views.saliency_questions import questions
-from seqmodels.views.view import Looked
+from seqmodels.views.view import Looked, png
 
 METHODS = ["gradient", "gradient x input", "integrated gradients", "SmoothGrad", "occlusion"]
 KINDS = {  # the parts that are asked about of each example
@@ -142,7 +143,8 @@ def test_with_one_logit_for_two_classes_each_class_has_its_sign(make_subject):
 def test_of_steps_the_one_is_explained_that_the_model_is_least_sure_of_or_that_is_asked_for(subjects):
     subject = subjects["tagger"]
     outputs = subject.ran().outputs[0]
-    step = int(outputs.softmax(-1).amax(-1).argmin())
+    half = len(outputs) // 2
+    step = half + int(outputs[half:].softmax(-1).amax(-1).argmin())
     for choice, place in ((Choice(), step), (Choice(step=2), 1)):
         (question,) = ask(subject, choice)
         assert float(as_they_are(question)) == pytest.approx(float(outputs[place].max()), abs=1e-5)
@@ -213,6 +215,43 @@ def test_series_are_drawn_and_have_no_text(subjects):
     assert set(section.pictures) == {"steps_1", "steps_2"}
 
 
+def with_hole(found):
+    """Returns what the page and the pictures are made of, with a step that is no finite number."""
+    for attribution in found.found[found.question.close[0]].values():
+        attribution.values[1] = float("nan")
+    return found
+
+
+def test_a_step_without_a_finite_number_is_not_shown_as_zero(subjects):
+    subject = subjects["language_model"]
+    (question,) = ask(shortened(subject, 1, 30, 20)[0], Choice(ahead=4))
+    found = with_hole(answer(question, subject.model))
+    spans = re.findall(r"<span[^>]*>", markup([found]))
+    assert ["no finite number" in span for span in spans].index(True) == 1
+    assert 'class="no-number"' in spans[1]
+    assert "transparent" in spans[1]
+    assert sum("no-number" in span for span in spans) == 1
+    assert not all(" 0.000)" in span for span in spans[2:20])  # the others are coloured all the same
+    picture = draw_close(found, question.close[0])
+    drawn = picture.figure.axes[-1].images[0].get_array()
+    assert drawn.mask[:, 1].all()
+    assert not drawn.mask[:, 2].any()
+
+
+def test_names_of_users_are_no_formulas_and_have_room(subjects):
+    subject = subjects["lines"]
+    (question,) = ask(subject, Choice(ahead=3))
+    labels = ["$x_^$", "a" * 5000, *question.labels[2:]]
+    drawn = ["_$x_^$", *["b" * 5000] * (len(question.drawn) - 1)]
+    named = replace(question, labels=labels, drawn=drawn, outputs=["$x_^$ " + "c" * 5000] * len(question.outputs))
+    found = answer(named, subject.model)
+    for picture in (draw_map(found), draw_close(found, named.close[0])):
+        png(picture)
+        shown = [label.get_text() for axes in picture.figure.axes for label in axes.get_xticklabels()]
+        assert "$x_^$" in shown
+        assert max(map(len, shown)) == 20
+
+
 @pytest.mark.parametrize("setting", [{"count": 0}, {"max_steps": 0}, {"prompt": 0}, {"ahead": 0}, {"step": 0}])
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ValueError, match="=0: expected an integer of at least 1"):
@@ -238,8 +277,14 @@ for (const name of ['gradient', 'occlusion', 'integrated gradients']) {
 box.querySelectorAll('.written')[2].click();
 look();
 const told = [box.querySelector('.output').value, box.querySelector('.method').value, box.querySelector('output').textContent];
+const text = box.querySelector('.steps'), walked = [text.tabIndex];
+for (const key of ['Home', 'ArrowRight', 'End', 'ArrowLeft', 'Enter']) {
+  text.dispatchEvent(new KeyboardEvent('keydown', { key }));
+  walked.push([box.querySelector('output').textContent.split(' ')[1], box.querySelector('.output').value]);
+}
+const direction = getComputedStyle(text.firstChild).unicodeBidi;
 document.body.innerHTML = '';
-document.body.textContent = JSON.stringify({ seen, told });
+document.body.textContent = JSON.stringify({ seen, told, walked, direction });
 </script>
 """
 
@@ -249,7 +294,8 @@ def test_in_a_browser_methods_and_tokens_are_chosen(subjects, tmp_path):
     if browser is None:
         pytest.skip("needs chromium")
     section = Saliency(prompt=20, ahead=4).show(subjects["language_model"])
-    page = write_report(tmp_path, "A run", {}, Looked({"saliency": section}, {}, []))
+    section.pictures.clear()
+    page = write_report(tmp_path, "A run", {}, Looked({"saliency": section}, {"saliency": {}}, {}, []))
     page.write_text(page.read_text("utf-8").replace("</body>", PROBE + "</body>"), "utf-8")
     command = [
         browser,
@@ -269,3 +315,5 @@ def test_in_a_browser_methods_and_tokens_are_chosen(subjects, tmp_path):
     assert (number, method) == ("2", "gradient x input")  # the others are asked about the first token alone
     assert told.startswith("step ")
     assert other != occlusion
+    assert found["walked"] == [0, ["1", "2"], ["2", "2"], ["24", "2"], ["23", "2"], ["23", "2"]]
+    assert found["direction"] == "isolate"

@@ -7,9 +7,9 @@ from torch import nn
 
 from seqmodels.data import Example
 from seqmodels.nn import Cell
-from seqmodels.views.report import png
 from seqmodels.views.stability import Stability
 from seqmodels.views.subject import Subject
+from seqmodels.views.view import png
 
 
 def words(section):

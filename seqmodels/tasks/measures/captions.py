@@ -68,5 +68,6 @@ class Captions(Hypotheses):
             axes.set_axis_off()
         for axes, image, caption, reference in zip(grid, self.images, self.hypotheses, self.references, strict=False):
             axes.imshow(image.movedim(0, -1).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
-            axes.set_title(caption or "-", fontsize=9, color="black" if caption == reference else "red", wrap=True)
+            colour = "black" if caption == reference else "red"
+            axes.set_title(caption or "-", fontsize=9, color=colour, wrap=True, parse_math=False)
         return {"captions": figure}

@@ -72,8 +72,8 @@ class Classification(Measure):
         shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
         axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
         places = range(len(self.classes))
-        axes.set_xticks(places, self.classes, rotation=90)
-        axes.set_yticks(places, self.classes)
+        axes.set_xticks(places, self.classes, rotation=90, parse_math=False)
+        axes.set_yticks(places, self.classes, parse_math=False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("target")
         for row in places:

@@ -220,7 +220,7 @@ class Forecasts(Measure):
         for panel in range(count):
             axes = figure.add_subplot(count, 1, panel + 1)
             _draw(axes, self.shown[panel * len(self.shown) // count])
-            axes.set_ylabel(self.name)
+            axes.set_ylabel(self.name, parse_math=False)
         figure.axes[0].legend(loc="upper left", fontsize="small")
         figure.axes[-1].set_xlabel("steps from the forecast's origin")
         return {"forecast": figure}
