@@ -115,28 +115,6 @@ def train(
     return Outcome(run, results, samples)
 
 
-def reported(config: dict[str, Any]) -> tuple[list[str], str]:
-    """Tells what a run of a configuration will report, without training it.
-
-    Args:
-        config: Plain configuration.
-
-    Returns:
-        The names of the figures of its validation, such as `val/loss`; none where there is no validation part. And what
-        tells its data from others.
-
-    Raises:
-        UserError: For a mistake in the configuration or the data.
-    """
-    check_config(config)
-    read_settings(config["trainer"])
-    data = build(config["data"], "data")
-    data.setup("fit")
-    task = build_task(config, runs.build_model(config, data.spec), data.spec, data)
-    names = [f"val/{name}" for name in task.metric_names()] if "val" in data.splits else []
-    return names, data.fingerprint
-
-
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
     """Sends what the program says of a run to its `log.txt`, and all but how it ended to stderr."""

@@ -44,12 +44,11 @@ def _check_setting(word: str, own: list[str]) -> None:
     if word.startswith("-") or (not equals and not word.startswith("~")):
         raise UserError(f"{word}: expected key=value; keys: {', '.join(own)}, and those of `seqmodels train`")
     if key == "resume":
-        raise UserError(
-            f"{word}: a study goes on by itself, with the same command; seqmodels train resume= goes on with a run"
-        )
-    root = key.lstrip("+~").partition(".")[0].partition("@")[0]
-    if not word.startswith("+") and "." not in key and root not in (known := [*valid_keys("", []), *_groups()]):
-        raise UserError(unknown_key("", key, value, [*own, *dict.fromkeys(known)]))
+        raise UserError(f"{word}: a study goes on with the command that began it; seqmodels train goes on with a run")
+    if not key.isidentifier() or key in _groups():
+        return
+    if key not in (known := valid_keys("", [])):  # which Hydra knows, but not the keys of this command
+        raise UserError(unknown_key("", key, value, [*own, *known, *_groups()]))
 
 
 def _groups() -> list[str]:
@@ -89,13 +88,15 @@ def tune(
     started = time.time()
     search, name = _read_search(hparams_search)
     _check_ranges(trials, workers, timeout, mode)
+    if workers > 1 and storage is None:
+        raise UserError(f"workers={workers}: several processes need a storage to share; storage=sqlite, or a URL")
     _check_disjoint(search, list(settings), name)
     trusted = _trusted(list(settings))
     with trusting(trusted):
         first = _check_space(search, list(settings), name)
         metric, mode = _objective(first, metric, mode)
         configure = functools.partial(_configure, list(settings), metric, mode)
-        fingerprint = _check_metric(configure(search.samples()[0]), metric)
+        fingerprint = _check_metric(configure({}), metric)
     study = study or f"{first['name']}-{name.rpartition('/')[2]}"
     if not re.fullmatch(r"[\w.-]+", study):
         raise UserError(f"study={study}: expected letters, digits, `_`, `-` and `.`")
@@ -118,11 +119,7 @@ def tune(
         configure=configure,
         explain=explain,
     )
-    if workers > 1 and storage is None:
-        raise UserError(
-            f"workers={workers}: several processes need a storage that they share; storage=sqlite, or a URL"
-        )
-    return tuning.summary(tuning.tune(plan), plan)
+    return tuning.tune(plan)
 
 
 def _read_search(name: str) -> tuple["Search", str]:
@@ -199,9 +196,9 @@ def _compose(settings: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _quoted(value: Any) -> str:
-    """Writes a value in Hydra's grammar."""
+    """Writes a value in Hydra's grammar, in which a backslash is one, but before a quotation mark."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + match[2].replace('"', '\\"'), value) + '"'
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
@@ -231,7 +228,7 @@ def _check_metric(config: dict[str, Any], metric: str) -> str:
     Returns:
         What tells these data from others.
     """
-    from seqmodels.training import reported
+    from seqmodels.tuning import reported
 
     names, fingerprint = reported(config)
     if metric not in names:

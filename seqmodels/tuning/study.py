@@ -56,6 +56,13 @@ def open_study(plan: Plan) -> tuple[Study, RDBStorage | None]:
     return study, storage
 
 
+def close(storage: RDBStorage | None) -> None:
+    """Gives the connections back to the database."""
+    if storage is not None:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def _brief(value: Any) -> str:
     text = str(value)
     return text if len(text) < 100 else f"{text[:97]}..."
@@ -211,6 +218,7 @@ def alive(storage: RDBStorage | None, trial: Trial) -> Iterator[None]:
         while True:
             with suppress(Exception):  # the storage is away for a moment; if for good, the trial's report says so
                 storage.record_heartbeat(trial._trial_id)
+                storage.remove_session()  # a connection of this thread's own
             if ended.wait(HEARTBEAT_SECONDS):
                 return
 

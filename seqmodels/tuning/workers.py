@@ -17,27 +17,40 @@ import torch
 from seqmodels.callbacks import Interrupted
 from seqmodels.errors import UserError
 from seqmodels.tuning.plan import Plan
-from seqmodels.tuning.report import draw, link_best, write_table
-from seqmodels.tuning.study import locked, open_study, recover
+from seqmodels.tuning.report import draw, link_best, summary, write_table
+from seqmodels.tuning.study import close, locked, open_study, recover
 from seqmodels.tuning.trials import work
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.storages import RDBStorage
 
 
-def tune(plan: Plan) -> Study:
+def tune(plan: Plan) -> str:
     """Goes on with a study until it has its trials, and writes its table and pictures.
+
+    Returns:
+        How the study stands, in a few lines.
 
     Raises:
         UserError: Where the storage cannot be used, and where no trial was trained to its end.
     """
-    from optuna.exceptions import StorageInternalError
-
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"output_dir: cannot make {plan.folder}: {error.strerror}") from error
     study, storage = open_study(plan)  # before the workers do, so that a mistake is told once
+    try:
+        _go_on(plan, study, storage)
+        draw(study, plan)
+        return summary(study, plan)
+    finally:
+        close(storage)
+
+
+def _go_on(plan: Plan, study: Study, storage: RDBStorage | None) -> None:
+    from optuna.exceptions import StorageInternalError
+
     try:
         if plan.workers == 1:
             work(plan, study, storage)
@@ -48,8 +61,6 @@ def tune(plan: Plan) -> Study:
             recover(study, plan)
             write_table(study, plan)
             link_best(study, plan)
-    draw(study, plan)
-    return study
 
 
 def _work_together(plan: Plan, study: Study) -> None:
