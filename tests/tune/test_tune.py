@@ -41,10 +41,12 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
     assert main(command("trials=2")) == 1
     assert "seqmodels: hparams_search/space: scheduler=nothing: unknown; choose one of" in capsys.readouterr().err
 
-    text = (
-        (work / "space.yaml").read_text().replace("cosine, nothing", "cosine, constant").replace("low: 4", "low: -40")
+    (work / "space.yaml").write_text(
+        "sampler: tpe\nstartup_trials: 3\nspace:\n"
+        "  optimizer.lr: {type: float, low: 1e-4, high: 1e-1, log: true}\n"
+        "  model.hidden_size: {type: categorical, choices: [-1, 4, 6, 8]}\n"
+        "  scheduler: {type: categorical, choices: [cosine, constant]}\n"
     )
-    (work / "space.yaml").write_text(text.replace("random", "tpe").replace("space:", "startup_trials: 2\nspace:", 1))
     assert main(command("trials=6")) == 0
     shown = capsys.readouterr()
     rows = table()
@@ -64,10 +66,10 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
     best = min(good, key=lambda row: float(row["val/loss"]))
     assert find_run("outputs/char_lm/best")[0] == Path(best["run"]).resolve()
     assert f"best         trial {best['trial']}: val/loss" in shown.out
-    assert f"{len(good)} trained to the end, {len(failed)} failed" in shown.out or "failed" in shown.out
+    assert f"{len(good)} trained to the end" in shown.out
+    assert f"{len(failed)} failed" in shown.out
     assert Image.open(TABLE.with_name("history.png")).size[0] > 300
-    if len(good) >= 4:
-        assert Image.open(TABLE.with_name("importances.png")).size[0] > 300
+    assert Image.open(TABLE.with_name("importances.png")).size[0] > 300
 
     compared = [hparams(Path(row["run"])) for row in good]
     assert all({"optimizer.lr", "model.hidden_size"} <= set(settings) for settings, _ in compared)
@@ -79,8 +81,8 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
 def test_a_study_goes_on_where_it_stood_and_has_as_many_trials_as_asked_for(work, command, capsys, trials):
     assert main(command("trials=1")) == 0
     first = trials()
-    assert main(command("trials=3")) == 0
-    assert main(command("trials=3")) == 0  # nothing is left to do
+    for _ in range(2):  # the second time nothing is left to do
+        assert main(command("trials=3")) == 0
     after = trials()
     assert len(after) == 3
     assert after[0] == first[0]
@@ -106,7 +108,7 @@ def test_a_grid_is_run_once_each_and_then_is_done(work, command, trials):
     assert found == [(cell, size) for cell in ("native_rnn", "native_gru") for size in (4, 5)]
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+@pytest.mark.parametrize("pruner", ["median", pytest.param("hyperband", marks=pytest.mark.faults)])
 def test_poor_trials_are_given_up_after_a_validation(work, command, pruner, trials):
     (work / "space.yaml").write_text(
         f"sampler: grid\npruner: {pruner}\nstartup_trials: 1\n"

@@ -16,7 +16,7 @@ import pytest
 from seqmodels.commands.main import main
 from seqmodels.tuning import study as studies
 
-LONG = ["trainer.max_epochs=40", "callbacks.checkpoints.every_seconds=0.2"]
+LONG = ["trainer.max_epochs=12", "callbacks.checkpoints.every_seconds=0.2"]
 
 
 def alone(words):
@@ -106,7 +106,7 @@ def test_two_workers_share_a_postgresql(work, command, trials, postgresql, capfd
 
 
 def test_what_kills_every_process_is_not_tried_for_ever(work, command, trials, monkeypatch):
-    """The values of a trial are tried again three times, and then the study goes on without them."""
+    """The values of a trial are tried again some times, and then the study goes on without them."""
     deaths = []
 
     def die(*_, **__):
@@ -114,10 +114,11 @@ def test_what_kills_every_process_is_not_tried_for_ever(work, command, trials, m
         raise SystemExit(137)  # what a process that was killed leaves behind is the same: a trial that runs
 
     monkeypatch.setattr("seqmodels.tuning.trials.train", die)
-    for _ in range(2 * (studies.MAX_RETRIES + 1)):
+    monkeypatch.setattr(studies, "MAX_RETRIES", 1)
+    for _ in range(4):
         assert main(command("trials=2")) == 137
     assert main(command("trials=2")) == 1
-    assert len(deaths) == 2 * (studies.MAX_RETRIES + 1)
+    assert len(deaths) == 4
     assert len({trial.params["optimizer.lr"] for trial in trials()}) == 2
 
 
@@ -134,7 +135,7 @@ def test_a_process_number_given_out_again_is_another_process(monkeypatch):
 def test_a_study_that_is_killed_ten_times_has_all_its_trials(work, command, trials, workers):
     """The whole command is killed by SIGKILL at random moments, and goes on, until it is done."""
     draw = random.Random(workers)
-    words = [*command("trials=6", f"workers={workers}"), *LONG]
+    words = command("trials=6", f"workers={workers}", *LONG, "trainer.max_epochs=60")
     kept, kills = {}, 0
     while True:
         process = alone(words)
@@ -159,7 +160,7 @@ def test_a_study_that_is_killed_ten_times_has_all_its_trials(work, command, tria
 @pytest.mark.faults
 def test_workers_end_with_the_command_that_was_killed(work, command, trials):
     """Only the parent is killed; no worker goes on unseen, and their trials are tried again."""
-    process = alone([*command("trials=4", "workers=2"), *LONG, "trainer.max_epochs=4000"])
+    process = alone(command("trials=4", "workers=2", *LONG, "trainer.max_epochs=4000"))
     while len(list(Path("outputs/char_lm").glob("*_*_*/metrics.csv"))) < 2:
         assert process.poll() is None
         time.sleep(0.1)
