@@ -68,8 +68,9 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
     assert f"best         trial {best['trial']}: val/loss" in shown.out
     assert f"{len(good)} trained to the end" in shown.out
     assert f"{len(failed)} failed" in shown.out
-    assert Image.open(TABLE.with_name("history.png")).size[0] > 300
-    assert Image.open(TABLE.with_name("importances.png")).size[0] > 300
+    for name in ("history.png", "importances.png"):
+        with Image.open(TABLE.with_name(name)) as picture:
+            assert picture.size[0] > 300
 
     compared = [hparams(Path(row["run"])) for row in good]
     assert all({"optimizer.lr", "model.hidden_size"} <= set(settings) for settings, _ in compared)

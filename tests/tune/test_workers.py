@@ -48,10 +48,10 @@ def assert_nothing_lost(trials, wanted):
 
 def test_a_killed_worker_costs_nothing(work, command, trials, capfd):
     """Two workers on SQLite; one is killed by SIGKILL in the middle of a trial."""
-    killed = []
+    killed, ended = [], threading.Event()
 
     def kill_one():
-        while not killed:
+        while not ended.is_set():
             time.sleep(0.05)
             for run in Path("outputs/char_lm").glob("*_*_*/metrics.csv"):  # it trains
                 number = int(run.parent.name.split("_")[2])
@@ -61,8 +61,10 @@ def test_a_killed_worker_costs_nothing(work, command, trials, capfd):
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
-    assert main(command("trials=3", "workers=2", *LONG)) == 0
+    code = main(command("trials=3", "workers=2", *LONG))
+    ended.set()
     killer.join()
+    assert code == 0
     after = trials()
     assert_nothing_lost(after, 3)
     assert sum(trial.state.name == "FAIL" for trial in after) == 1
