@@ -62,7 +62,7 @@ def create(config: Mapping[str, Any], spec: Mapping[str, Any], job: int | None =
         run = _claim(output_dir / config["name"], moment if job is None else f"{moment}_{job}")
         write_config(run, config)
         write_json(run / SPEC, spec)
-        _point_latest(run, output_dir)
+        point(output_dir / "latest", run)
     except OSError as error:
         raise UserError(f"output_dir={output_dir}: cannot make a run directory there: {error.strerror}") from error
     return run.resolve()
@@ -81,12 +81,12 @@ def _claim(folder: Path, name: str) -> Path:
     raise AssertionError("itertools.count ends never")
 
 
-def _point_latest(run: Path, output_dir: Path) -> None:
-    """Lets `latest` in the output folder name a run; the link is swapped in one step."""
-    beside = output_dir / f".latest.{os.getpid()}"
+def point(link: Path, run: Path) -> None:
+    """Lets a link, such as `latest` in the output folder, name a run; it is swapped in one step."""
+    beside = link.with_name(f".{link.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(run, output_dir), target_is_directory=True)
-    os.replace(beside, output_dir / "latest")
+    beside.symlink_to(os.path.relpath(run.resolve(), link.parent.resolve()), target_is_directory=True)
+    os.replace(beside, link)
 
 
 def write_text(path: Path, text: str) -> None:

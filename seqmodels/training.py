@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
 from seqmodels import runs
-from seqmodels.building import build, check_config
+from seqmodels.building import GROUPS, OPTIONAL_GROUPS, build, check_config
 from seqmodels.callbacks import (
     Budget,
     Checkpoints,
@@ -56,7 +56,9 @@ class Outcome:
     samples: list[str]
 
 
-def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | None = None) -> Outcome:
+def train(
+    config: dict[str, Any], resumed: runs.Run | None = None, job: int | None = None, watchers: Sequence[Callback] = ()
+) -> Outcome:
     """Trains a model, or goes on with one.
 
     Nothing is written before configuration and data are known to be good.
@@ -65,6 +67,7 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
         config: Plain configuration, as in the run directory's `config.yaml`.
         resumed: The run to go on with, in its own directory.
         job: The number of the job in a sweep.
+        watchers: Callbacks beside those of the configuration.
 
     Returns:
         The run's results, which are in the run directory too.
@@ -86,7 +89,7 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
     task.check_tbptt(build(config["tbptt"], "tbptt"))
     task.check_data(data)
     task.total_steps = settings.total_steps(len(data.train_dataloader()))
-    callbacks = [*_callbacks(config["callbacks"], model, data.spec), ProgressReport(_unit(data.spec))]
+    callbacks = [*_callbacks(config["callbacks"], model, data.spec), *watchers, ProgressReport(_unit(data.spec))]
     _check_monitors(callbacks, task, data.splits)
 
     run = resumed.path if resumed else runs.create(config, data.spec, job)
@@ -237,9 +240,8 @@ def _results(task: Task, data: Any, trainer: Trainer, settings: TrainerSettings,
 
 def _log_hyperparameters(logger: TensorBoardLogger, config: Mapping[str, Any], results: Mapping[str, float]) -> None:
     """Writes what a sweep compares: the settings as plain leaves, the final figures under one tag in every run."""
-    groups = ("cell", "model", "task", "tbptt", "optimizer", "scheduler", "trainer", "tokenizer")
-    leaves = {"seed": config["seed"], "data.batch_size": config["data"].get("batch_size")}
-    for group in groups:
+    leaves = {"seed": config["seed"]}
+    for group in (*(name for name in GROUPS if name != "callbacks"), *OPTIONAL_GROUPS):
         leaves |= _leaves(config.get(group), group)
     logger.log_hyperparams(leaves, {f"hparams/{name}": value for name, value in results.items()})
     logger.finalize("success")

@@ -10,6 +10,7 @@ from seqmodels.callbacks.interruption import Interrupted, Interruption
 from seqmodels.callbacks.monitor import Monitor
 from seqmodels.callbacks.pictures import Pictures, save_pictures, save_tables, show_pictures, show_tables
 from seqmodels.callbacks.progress import ProgressReport
+from seqmodels.callbacks.pruning import Pruning
 from seqmodels.callbacks.samples import Samples
 from seqmodels.callbacks.trainer_state import find_callback
 
@@ -26,6 +27,7 @@ __all__ = [
     "Monitor",
     "Pictures",
     "ProgressReport",
+    "Pruning",
     "Samples",
     "find_callback",
     "save_pictures",

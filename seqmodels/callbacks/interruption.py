@@ -23,6 +23,10 @@ class Interrupted(BaseException):
         self.signum = signum
         self.run = run
 
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[int, str]]:
+        """Keeps both arguments on the way from one process to another, as from a sweep's worker."""
+        return type(self), (self.signum, self.run)
+
 
 class Interruption(Callback):
     """Turns SIGINT and SIGTERM into a checkpoint and an `Interrupted`; a second SIGINT stops at once."""

@@ -1,5 +1,6 @@
 """Where the configuration files are, and what can be chosen from them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,19 @@ def valid_keys(path: str, arguments: list[str]) -> list[str]:
     if path:
         node = OmegaConf.select(node, path)
     return [str(key) for key in node] if isinstance(node, DictConfig) else []
+
+
+def make_absolute(data: Any) -> None:
+    """Makes the user's files known by absolute paths, so that the run is of use from any folder."""
+    if not isinstance(data, dict):
+        return
+    for key, paths in data.items():
+        if key == "path" or key.endswith("_path"):
+            data[key] = _absolute(paths)
+
+
+def _absolute(paths: Any) -> Any:
+    if isinstance(paths, list):
+        return [_absolute(path) for path in paths]
+    is_file = isinstance(paths, str) and not paths.startswith("hub:")  # a name on the hub is no file
+    return os.path.abspath(paths) if is_file else paths

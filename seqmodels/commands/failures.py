@@ -41,6 +41,8 @@ def _configuration(error: BaseException) -> str:
     text = "\n".join(str(cause) for cause in _causes(error))
     if match := re.search(r"Could not find '([^'/]+)/([^']+)'", text):
         group, name = match.groups()
+        if group == "hydra":
+            return _plugin(name)
         return f"{group}={name}: unknown; choose one of {', '.join(options(group))}"
     if match := re.search(r"Could not override '([^']+)'", text):
         full = match.group(1)
@@ -55,6 +57,13 @@ def _configuration(error: BaseException) -> str:
     if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
         return f"+{match.group(1)}: is set already; leave out the +"
     return _one_line(error)
+
+
+def _plugin(name: str) -> str:
+    """Says how to come by a launcher or sweeper that Hydra does not have."""
+    kind, _, choice = name.partition("/")
+    hint = "; pip install 'seqmodels[sweeps]'" if choice == "joblib" else ""
+    return f"hydra/{kind}={choice}: not installed{hint}"
 
 
 def _grammar(error: OverrideParseException) -> str:

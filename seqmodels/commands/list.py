@@ -18,6 +18,7 @@ PLURALS = {
     "optimizers": "optimizer",
     "schedulers": "scheduler",
     "trainers": "trainer",
+    "hparams_search": "hparams_search",
 }
 
 

@@ -12,6 +12,7 @@ import traceback
 
 COMMANDS = {
     "train": "train a model; -m sweeps over comma-separated values; resume=RUN continues a run",
+    "tune": "search for the best settings, with many processes and machines; killed studies go on",
     "evaluate": "measure a trained run on a part of its data, or on other data",
     "generate": "write text with a trained run",
     "predict": "predict something of every row of a file",
@@ -27,6 +28,7 @@ commands:
 
 examples:
   seqmodels train data=text_file data.path=my.txt cell=gru
+  seqmodels tune experiment=sentiment hparams_search=optimizer workers=2
   seqmodels evaluate run=latest split=test
   seqmodels generate prompt="def " length=400
   seqmodels predict run=latest input=new.csv output=predicted.csv

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import traceback
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -11,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels import runs
-from seqmodels.commands.composing import CONFIG_DIR, options, to_plain
+from seqmodels.commands.composing import CONFIG_DIR, make_absolute, options, to_plain
 from seqmodels.commands.failures import explain
 from seqmodels.errors import UserError
 from seqmodels.trust import module_names, trusting
@@ -34,24 +36,72 @@ def main(arguments: list[str]) -> None:
             raise UserError(f"{key}={value}: required; choose one of {', '.join(options(key))}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *_flags_first(arguments)]
-    failures: list[Exception] = []
+    with TemporaryDirectory(prefix="seqmodels-") as folder:
+        jobs = _Jobs(folder)
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(jobs.run)()
+        except ValueError as error:  # Hydra's word for a group override that it cannot use
+            raise UserError(str(error)) from error
+        except RuntimeError as error:
+            if type(error).__name__ != "TerminatedWorkerError":  # joblib's
+                raise
+            raise UserError(jobs.after_kill()) from error
+        jobs.raise_failures()
 
-    def job(composed: DictConfig) -> None:
+
+class _Jobs:
+    """The jobs of a command, in this process or, by a launcher, in others: how each ended is a file in a folder.
+
+    Args:
+        folder: An empty folder.
+    """
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self.pid = os.getpid()
+        self.failures: list[Exception] = []
+
+    def run(self, composed: DictConfig) -> None:
+        """Runs one job; its failure is kept, so that the rest of a sweep runs. Hydra would print lines of its own."""
+        settings = HydraConfig.get()
+        sweeping = settings.mode == RunMode.MULTIRUN
+        number = str(settings.job.num) if sweeping else "0"
         try:
             _run(composed)
-        except Exception as error:  # kept, so that the rest of a sweep runs; Hydra would print lines of its own
-            failures.append(error)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                overrides = " ".join(HydraConfig.get().overrides.task)
-                reason = explain(error) or repr(error)
-                print(f"seqmodels: job {HydraConfig.get().job.num} ({overrides}): {reason}", file=sys.stderr)
+            Path(self.folder, number).write_text("done")
+        except Exception as error:
+            self.failures.append(error)
+            reason = explain(error)
+            Path(self.folder, number).write_text("fault" if reason is None else "mistake")
+            if sweeping:
+                overrides = " ".join(settings.overrides.task)
+                print(f"seqmodels: job {number} ({overrides}): {reason or repr(error)}", file=sys.stderr)
+            if reason is None and os.getpid() != self.pid:  # nobody but this process knows where it came up
+                traceback.print_exception(error)
 
-    try:
-        hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(job)()
-    except ValueError as error:  # Hydra's word for a group override that it cannot use
-        raise UserError(str(error)) from error
-    if failures:
-        raise _of_all(failures, "-m" in arguments or "--multirun" in arguments)
+    def _ended(self) -> dict[str, list[int]]:
+        ended: dict[str, list[int]] = {}
+        for path in sorted(Path(self.folder).iterdir(), key=lambda path: int(path.name)):
+            ended.setdefault(path.read_text(), []).append(int(path.name))
+        return ended
+
+    def after_kill(self) -> str:
+        """Says what is known of a sweep of which a process was killed, and others with it by joblib."""
+        done = ", ".join(map(str, self._ended().get("done", []))) or "none"
+        return (
+            f"a process of the sweep was killed, for want of memory perhaps, and the rest ended; finished jobs: {done}"
+        )
+
+    def raise_failures(self) -> None:
+        """Raises what stands for all failures; those of a sweep have been told, but for faults of the program."""
+        ended = self._ended()
+        faults = [error for error in self.failures if explain(error) is None]
+        count = len(ended.get("fault", [])) + len(ended.get("mistake", []))
+        if faults or (self.failures and "-m" not in sys.argv and "--multirun" not in sys.argv):
+            raise faults[0] if faults else self.failures[0]
+        if count:
+            line = f"{count} job{'' if count == 1 else 's'} of the sweep failed"
+            raise RuntimeError(line) if "fault" in ended else UserError(line)
 
 
 def _flags_first(arguments: list[str]) -> list[str]:
@@ -66,14 +116,6 @@ def _flags_first(arguments: list[str]) -> list[str]:
     return [*flags, *settings]
 
 
-def _of_all(failures: list[Exception], sweeping: bool) -> Exception:
-    """Returns what is raised for failed jobs; those of a sweep have been told, but for faults of the program."""
-    fault = next((error for error in failures if explain(error) is None), None)
-    if fault is not None or not sweeping:
-        return fault or failures[0]
-    return UserError(f"{len(failures)} job{'' if len(failures) == 1 else 's'} of the sweep failed")
-
-
 def _run(composed: DictConfig) -> None:
     """Runs one job."""
     missing = sorted(OmegaConf.missing_keys(composed))
@@ -82,7 +124,7 @@ def _run(composed: DictConfig) -> None:
     plain = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(plain, dict)
     config = to_plain(plain)
-    _make_absolute(config.get("data"))
+    make_absolute(config.get("data"))
     with trusting(module_names(plain["trusted"])):
         outcome = _train(config, plain["resume"])
     _show(outcome.results, outcome.samples, outcome.run)
@@ -98,22 +140,6 @@ def _train(config: dict[str, Any], resume: Any) -> "Outcome":
     resumed = runs.load_run(str(resume), key="resume", to_resume=True)
     overrides = [override for override in settings.overrides.task if not override.startswith("trusted=")]
     return train(resumed_config(resumed.config, config, overrides), resumed=resumed)
-
-
-def _make_absolute(data: Any) -> None:
-    """Makes the user's files known by absolute paths, so that the run is of use from any folder."""
-    if not isinstance(data, dict):
-        return
-    for key, paths in data.items():
-        if key == "path" or key.endswith("_path"):
-            data[key] = _absolute(paths)
-
-
-def _absolute(paths: Any) -> Any:
-    if isinstance(paths, list):
-        return [_absolute(path) for path in paths]
-    is_file = isinstance(paths, str) and not paths.startswith("hub:")  # a name on the hub is no file
-    return os.path.abspath(paths) if is_file else paths
 
 
 def _show(results: dict[str, Any], samples: list[str], run: Path) -> None:

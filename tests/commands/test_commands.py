@@ -123,7 +123,7 @@ def test_flags_may_stand_anywhere(work, capsys):
 
 def test_every_name_in_every_group_composes():
     count = 0
-    for group in (path for path in CONFIG_DIR.iterdir() if path.is_dir()):
+    for group in (path for path in CONFIG_DIR.iterdir() if path.is_dir() and path.name != "hparams_search"):
         for name in options(group.name):
             overrides_frontend = "override /frontend" in (group / f"{name}.yaml").read_text() and group.name == "data"
             needs = [
