@@ -10,7 +10,7 @@ from seqmodels.building import build, call, unknown_key
 from seqmodels.data import DataModule
 from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
-from seqmodels.runs import Run, build_loss, load_model
+from seqmodels.runs import Run, build_loss, from_files, load_model
 from seqmodels.tasks import Hypotheses, SequenceTask, Task, Transcripts, default_measures
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet
 
@@ -128,10 +128,12 @@ def evaluate(
     whole = split is None and elsewhere and not _SHARES & data_overrides.keys()
     if whole:  # nothing of other data was trained on, so that no part of them has to be held out
         node |= dict.fromkeys(_SHARES & node.keys(), 0.0)
-    data = build(node, "data", spec=run.spec)
-    data.setup("validate")
     own = not data_overrides.keys() - _OF_NO_ACCOUNT
-    task = build_task({**run.config, "data": node}, load_model(run), data.spec, data if own else None)
+    with from_files(run.path):
+        model = load_model(run)
+        data = build(node, "data", spec=run.spec)
+        data.setup("validate")
+        task = build_task({**run.config, "data": node}, model, data.spec, data if own else None)
     if search is not None:
         _set_search(task, search)
     part = _part_of_other(data.splits, node["path"]) if whole else split or "test"

@@ -17,10 +17,11 @@ from seqmodels.data import DataModule, Example, Request, tokenizer_from_spec
 from seqmodels.decoding import Sampling
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
-from seqmodels.runs import Run, build_model, load_model, shown, text_writer
+from seqmodels.runs import Run, build_model, from_files, load_model, shown, text_writer
 from seqmodels.tasks import SequenceTask
 from seqmodels.tasks.language_modelling import longest_target
 from seqmodels.trust import find_target
+from seqmodels.verified.links import check_links
 from seqmodels.views import VIEWS, Neurons, Subject, View, examples_of, show_sections, stream_example, write_report
 from seqmodels.views import look as look_with
 
@@ -74,6 +75,7 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         UserError: Where the input cannot be read, or a view that was named does not fit.
         Exception: Of a view that failed, when the page with all others is written.
     """
+    check_links(run.path)
     subject = make_subject(run, look, device)
     for view in views if asked else ():
         reason = view.misfit(subject)
@@ -102,14 +104,15 @@ def make_subject(run: Run, look: Look, device: str) -> Subject:
         UserError: Where the input cannot be read.
     """
     config = {**run.config, "data": changed_data(run.config["data"], look.data)}
-    model = watchable(load_model(run)).to(device)
-    task = build_task(config, model, run.spec).to(device).eval()
-    assert isinstance(task, SequenceTask)
-    data: DataModule = build(config["data"], "data", spec=run.spec)
-    if look.input is None:
-        examples, origin = _own_examples(data, run, look)
-    else:
-        examples, origin = list(_read_examples(data, run, look, model)), look.input
+    with from_files(run.path):
+        model = watchable(load_model(run)).to(device)
+        task = build_task(config, model, run.spec).to(device).eval()
+        assert isinstance(task, SequenceTask)
+        data: DataModule = build(config["data"], "data", spec=run.spec)
+        if look.input is None:
+            examples, origin = _own_examples(data, run, look)
+        else:
+            examples, origin = list(_read_examples(data, run, look, model)), look.input
     return Subject(task, run.spec, examples, origin, untrained_model(run).to(device), run.path)
 
 

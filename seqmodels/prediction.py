@@ -14,7 +14,7 @@ from seqmodels.data import DataModule, Example, Form, Request, collate
 from seqmodels.decoding import BeamSearch, Writing
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
-from seqmodels.runs import Run, load_model
+from seqmodels.runs import Run, from_files, load_model
 from seqmodels.tasks import LanguageModelling, Task, Transcription
 from seqmodels.tasks.reporting import Row
 
@@ -54,11 +54,13 @@ def predict(
             "with it, and seqmodels evaluate data.path= measures it on another text"
         )
     config = {**run.config, "data": changed_data(run.config["data"], data_overrides)}
-    data = build(config["data"], "data", spec=run.spec)
-    requests = data.read_requests(path)
+    with from_files(run.path):
+        model = load_model(run)
+        data = build(config["data"], "data", spec=run.spec)
+        requests = data.read_requests(path)
+        task = build_task(config, model, run.spec).to(device).eval()
     if not requests:
         raise UserError(f"input={path}: there is nothing in it to predict anything for")
-    task = build_task(config, load_model(run), run.spec).to(device).eval()
     if writing is not None and writing.asked():
         _set_writing(task, writing, run.spec)
     rows = _rows(task, requests, run.spec, batch_size)
@@ -127,15 +129,17 @@ def read_source(run: Run, source: str) -> tuple[torch.Tensor, tuple[str, ...]]:
     """
     if not source.strip():
         raise UserError(f"source={source}: there is no text; expected one, or the file of a recording")
-    data: DataModule = build(run.config["data"], "data", spec=run.spec)
-    example = data.read_source(source)
+    with from_files(run.path):
+        data: DataModule = build(run.config["data"], "data", spec=run.spec)
+        example = data.read_source(source)
     return torch.from_numpy(example.context), example.words or ()
 
 
 def transcribe(run: Run, source: str, beam_size: int | None = None) -> str:
     """Returns what a run of transcription reads in one source, see `read_source`, with its own beam where left out."""
-    data: DataModule = build(run.config["data"], "data", spec=run.spec)
-    task = build_task(run.config, load_model(run), run.spec).eval()
+    with from_files(run.path):
+        data: DataModule = build(run.config["data"], "data", spec=run.spec)
+        task = build_task(run.config, load_model(run), run.spec).eval()
     _set_writing(task, Writing(None if beam_size is None else BeamSearch(beam_size)), run.spec)
     with torch.no_grad():
         ((row,),) = task.predict_rows(collate([data.read_source(source)], form=Form.of(run.spec)), run.spec)
