@@ -25,6 +25,7 @@ from seqmodels.verified.checkpoints import check_progress, load_checkpoint
 from seqmodels.verified.documents import read_json, read_yaml
 from seqmodels.verified.links import check_links
 from seqmodels.verified.sizes import check_size, outlined
+from seqmodels.verified.specs import check_spec
 
 CONFIG, SPEC, RESULTS, METRICS = "config.yaml", "spec.json", "results.json", "metrics.csv"
 
@@ -174,6 +175,10 @@ def _checked_spec(spec: dict[str, Any], path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: damaged: it lacks a tokenizer (a mapping) or a vocab_size (an integer)")
     if not isinstance(spec.get("kind"), str):
         raise UserError(f"{path}: damaged: it lacks a kind")
+    try:
+        check_spec(spec)
+    except UserError as error:
+        raise UserError(f"{path}: damaged: {error}") from error
     return spec
 
 

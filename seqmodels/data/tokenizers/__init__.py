@@ -39,6 +39,6 @@ def tokenizer_from_spec(spec: dict[str, Any]) -> Tokenizer:
     try:
         tokenizer: Tokenizer = _CLASSES[spec["kind"]].from_spec(spec)
         tokenizer.add_special_tokens(spec["special"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"the description of the {spec['kind']} tokenizer is damaged: {error!r}") from error
     return tokenizer
