@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +20,8 @@ from seqmodels.tasks import LanguageModelling, Task, Transcription
 from seqmodels.tasks.reporting import Row
 
 FORMATS = (".csv", ".tsv", ".jsonl")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full width too
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def predict(
@@ -150,7 +153,8 @@ def write_rows(rows: Iterable[Row], path: str) -> tuple[int, list[Row]]:
     """Writes rows as CSV, tab-separated values or JSON Lines, by the file's suffix; the file appears when it is whole.
 
     Args:
-        rows: Names and values; in CSV a mapping becomes a column for each of its keys, a list one text.
+        rows: Names and values; in CSV a mapping becomes a column for each of its keys, a list one text. A text that
+            a spreadsheet would take for a formula gets a `'` before it, in CSV and tab-separated values alone.
         path: The file.
 
     Returns:
@@ -206,7 +210,16 @@ def _flat(row: Row) -> Row:
             flat |= {f"{name}_{key}": inner for key, inner in value.items()}
         else:
             flat[name] = ";".join(map(str, value)) if isinstance(value, list) else value
-    return flat
+    return {_harmless(name): _harmless(value) for name, value in flat.items()}
+
+
+def _harmless(value: Any) -> Any:
+    """Returns what no spreadsheet runs: formulas begin with `=`, `+`, `-`, `@`, tab or return, and so does text.
+
+    OWASP, "CSV injection" (https://owasp.org/www-community/attacks/CSV_Injection). Numbers stay, as text too.
+    """
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 def _plain(value: Any) -> Any:

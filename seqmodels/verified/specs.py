@@ -42,13 +42,16 @@ def _check_tokens(place: str, part: Mapping[str, Any], tokenizer: Any, key: str)
     for name in ("words", "tokens", "special"):
         if tokenizer.get(name) is not None:
             _check_texts(f"{place}tokenizer.{name}", tokenizer[name])
-    size = tokenizer_from_spec(dict(tokenizer)).vocab_size
+    made = tokenizer_from_spec(dict(tokenizer))
+    size = made.vocab_size
     if part[key] != size or type(part[key]) is not int:
         raise UserError(f"{place}{key}={part[key]}: its tokenizer has {size}")
     for name in ("unk", "bos", "eos"):
         token = part.get(name)
         if token is not None and (type(token) is not int or not 0 <= token < size):
             raise UserError(f"{place}{name}={token}: expected null or a token from 0 to {size - 1}")
+        if name != "unk" and token is not None and made.special_id(f"<{name}>") != token:
+            raise UserError(f"{place}{name}={token}: its tokenizer has {made.special_id(f'<{name}>')}")
 
 
 def _check_texts(place: str, texts: Any) -> None:

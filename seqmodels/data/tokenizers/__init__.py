@@ -34,7 +34,7 @@ def tokenizer_from_spec(spec: dict[str, Any]) -> Tokenizer:
         >>> tokenizer_from_spec({"kind": "byte", "special": ["<bos>"]}).vocab_size
         257
     """
-    if spec.get("kind") not in _CLASSES:
+    if not isinstance(spec.get("kind"), str) or spec["kind"] not in _CLASSES:
         raise UserError(f"tokenizer kind={spec.get('kind')!r}: expected one of {', '.join(sorted(_CLASSES))}")
     try:
         tokenizer: Tokenizer = _CLASSES[spec["kind"]].from_spec(spec)
