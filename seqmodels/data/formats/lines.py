@@ -27,7 +27,7 @@ def lenient_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yields the same, but goes on where a byte is not UTF-8: `undecodable` finds it in the line.
 
     Raises:
-        UserError: Where the file cannot be read, has NUL bytes, which no text has, or a line that is longer than any.
+        UserError: Where the file cannot be read, or a line is longer than any row.
     """
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -39,7 +39,7 @@ def lenient_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def check_line(path: Path, number: int, line: str) -> None:
-    """Refuses a line that is no text of one row, before more of it is read.
+    """Refuses a line that is longer than any row, before more of it is read.
 
     Args:
         path: Its file.
@@ -49,8 +49,6 @@ def check_line(path: Path, number: int, line: str) -> None:
     Raises:
         UserError: For such a one.
     """
-    if "\0" in line:
-        raise UserError(f"{path} line {number}: has a NUL byte, as binary files and UTF-16 have; expected UTF-8 text")
     if len(line) >= MAX_LINE:
         raise UserError(f"{path} line {number}: has more than {MAX_LINE - 1:,} characters; expected a shorter line")
 
@@ -70,4 +68,4 @@ def undecodable(text: str) -> str | None:
         return (
             f"byte {code - 0xDC00:#04x} is not valid UTF-8" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:x} is no text"
         )
-    return None
+    return "a NUL byte is no text" if "\0" in text else None
