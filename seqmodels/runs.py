@@ -24,7 +24,7 @@ from seqmodels.tasks.losses import Loss, in_units, num_targets
 from seqmodels.verified.checkpoints import check_progress, load_checkpoint
 from seqmodels.verified.documents import read_json, read_yaml
 from seqmodels.verified.links import check_links
-from seqmodels.verified.sizes import check_size, outlined
+from seqmodels.verified.sizes import check_layers, check_size, outlined
 from seqmodels.verified.specs import check_spec
 
 CONFIG, SPEC, RESULTS, METRICS = "config.yaml", "spec.json", "results.json", "metrics.csv"
@@ -246,6 +246,7 @@ def check_model(run: Run) -> None:
     weights = run.checkpoint["state_dict"]
     with from_files(run.path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of weights that are not copied, for which there is no place
+        check_layers(run.config["model"], weights, "model")
         with outlined(weights, str(run.path)):
             model = build_model(run.config, run.spec)
         load_weights(model, run)

@@ -1,5 +1,6 @@
 """YAML and JSON as plain values: nothing is made, called or interpolated, and no file can grow beyond its own size."""
 
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -16,6 +17,7 @@ MAX_JSON_BYTES = 1 << 26
 """Of the largest vocabulary, a hundred bytes a token."""
 MAX_VALUES = 100_000
 MAX_INTEGER = 2**63
+MAX_DEPTH = 100
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -60,7 +62,10 @@ def _mapping(path: Path, limit: int, read: Callable[[str], Any], counted: bool =
         size = path.stat().st_size
         if size > limit:
             raise UserError(f"{path}: has {size:,} bytes; expected {limit:,} at most")
-        values = read(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if counted and _depth(text) > MAX_DEPTH:  # the reader takes time by its square
+            raise RecursionError
+        values = read(text)
         if counted:
             _count(values, {}, set())
         else:
@@ -74,6 +79,12 @@ def _mapping(path: Path, limit: int, read: Callable[[str], Any], counted: bool =
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a mapping, got {type(values).__name__}")
     return values
+
+
+def _depth(text: str) -> int:
+    """Returns how many brackets are open at once, at most."""
+    steps = (1 if letter in "[{" else -1 for letter in text if letter in "[]{}")
+    return max(itertools.accumulate(steps), default=0)
 
 
 def _count(node: Any, counted: dict[int, int], within: set[int]) -> int:

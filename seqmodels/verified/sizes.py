@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,23 @@ from seqmodels.errors import UserError
 _PARTS_BESIDE = 10_000
 _BYTES_BESIDE = 1 << 26
 _TIMES = 16
+
+
+def check_layers(config: Any, weights: Mapping[str, Tensor], place: str) -> None:
+    """Refuses more layers than there are weights, of which each layer has one at least.
+
+    Args:
+        config: Of a model.
+        weights: Those that it is for.
+        place: Where the configuration stands, for messages.
+
+    Raises:
+        UserError: Where there are.
+    """
+    for key, value in config.items() if isinstance(config, Mapping) else ():
+        if key.startswith("num_") and type(value) is int and value > _PARTS_BESIDE + len(weights):
+            raise UserError(f"{place}.{key}={value}: the weights are {len(weights)}")
+        check_layers(value, weights, f"{place}.{key}")
 
 
 @contextmanager
