@@ -11,7 +11,7 @@ from seqmodels.data import DataModule
 from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
 from seqmodels.runs import Run, build_loss, from_files, load_model
-from seqmodels.tasks import Hypotheses, SequenceTask, Task, Transcripts, default_measures
+from seqmodels.tasks import Hypotheses, Measure, SequenceTask, Task, Transcripts, default_measures
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet
 
 
@@ -31,7 +31,10 @@ def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], d
     node = {key: value for key, value in config["task"].items() if key not in ("loss", "measures")}
     known = {**(spec.get("targets") or {}), "spec": spec, "model": model, "data": data}
     added = build(config["task"].get("measures") or {}, "task.measures", **known)
-    return build(
+    for name, added_one in added.items():
+        if not isinstance(added_one, Measure | None):
+            raise UserError(f"task.measures.{name}: expected null, or a measure with a _target_")
+    task = build(
         node,
         "task",
         model=model,
@@ -42,6 +45,9 @@ def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], d
         spec=spec,
         characters_per_token=spec.get("characters_per_token"),
     )
+    if not isinstance(task, Task):
+        raise UserError("task: expected a task with a _target_")
+    return task
 
 
 def _check_shape(model: nn.Module, spec: Mapping[str, Any]) -> None:
