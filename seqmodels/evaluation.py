@@ -10,8 +10,8 @@ from seqmodels.building import build, call, unknown_key
 from seqmodels.data import DataModule
 from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
-from seqmodels.runs import Run, build_loss, load_model
-from seqmodels.tasks import Hypotheses, SequenceTask, Task, Transcripts, default_measures
+from seqmodels.runs import Run, build_loss, from_files, load_model
+from seqmodels.tasks import Hypotheses, Measure, SequenceTask, Task, Transcripts, default_measures
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet
 
 
@@ -31,7 +31,10 @@ def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], d
     node = {key: value for key, value in config["task"].items() if key not in ("loss", "measures")}
     known = {**(spec.get("targets") or {}), "spec": spec, "model": model, "data": data}
     added = build(config["task"].get("measures") or {}, "task.measures", **known)
-    return build(
+    for name, added_one in added.items():
+        if not isinstance(added_one, Measure | None):
+            raise UserError(f"task.measures.{name}: expected null, or a measure with a _target_")
+    task = build(
         node,
         "task",
         model=model,
@@ -42,6 +45,9 @@ def build_task(config: dict[str, Any], model: nn.Module, spec: dict[str, Any], d
         spec=spec,
         characters_per_token=spec.get("characters_per_token"),
     )
+    if not isinstance(task, Task):
+        raise UserError("task: expected a task with a _target_")
+    return task
 
 
 def _check_shape(model: nn.Module, spec: Mapping[str, Any]) -> None:
@@ -128,10 +134,12 @@ def evaluate(
     whole = split is None and elsewhere and not _SHARES & data_overrides.keys()
     if whole:  # nothing of other data was trained on, so that no part of them has to be held out
         node |= dict.fromkeys(_SHARES & node.keys(), 0.0)
-    data = build(node, "data", spec=run.spec)
-    data.setup("validate")
     own = not data_overrides.keys() - _OF_NO_ACCOUNT
-    task = build_task({**run.config, "data": node}, load_model(run), data.spec, data if own else None)
+    with from_files(run.path):
+        model = load_model(run)
+        data = build(node, "data", spec=run.spec)
+        data.setup("validate")
+        task = build_task({**run.config, "data": node}, model, data.spec, data if own else None)
     if search is not None:
         _set_search(task, search)
     part = _part_of_other(data.splits, node["path"]) if whole else split or "test"

@@ -20,10 +20,11 @@ from seqmodels.data import IGNORE_INDEX, DataModule, Example, Request, tokenizer
 from seqmodels.decoding import Sampling
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
-from seqmodels.runs import Run, build_model, load_model, shown, text_writer
+from seqmodels.runs import Run, build_model, from_files, load_model, shown, text_writer
 from seqmodels.tasks import SequenceTask
 from seqmodels.tasks.language_modelling import longest_target
 from seqmodels.trust import find_target
+from seqmodels.verified.links import check_links
 from seqmodels.views import (
     VIEWS,
     Neurons,
@@ -86,6 +87,7 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         UserError: Where the input cannot be read, or a view that was named does not fit.
         Exception: Of a view that failed, when the page with all others is written.
     """
+    check_links(run.path)
     _make_folder(folder)
     subject = make_subject(run, look, device)
     for view in views if asked else ():
@@ -129,17 +131,18 @@ def make_subject(run: Run, look: Look, device: str) -> Subject:
         UserError: Where the input cannot be read.
     """
     config = {**run.config, "data": changed_data(run.config["data"], look.data)}
-    model = watchable(load_model(run)).to(device)
-    diverged = [name for name, values in model.state_dict().items() if not bool(values.isfinite().all())]
-    if diverged:
-        raise UserError(f"{run.checkpoint_path}: {diverged[0]} holds NaN or infinity; expected another checkpoint")
-    task = build_task(config, model, run.spec).to(device).eval()
-    assert isinstance(task, SequenceTask)
-    data: DataModule = build(config["data"], "data", spec=run.spec)
-    if look.input is None:
-        examples, origin = _own_examples(data, run, look)
-    else:
-        examples, origin = _read_examples(data, run, look, model)
+    with from_files(run.path):
+        model = watchable(load_model(run)).to(device)
+        diverged = [name for name, values in model.state_dict().items() if not bool(values.isfinite().all())]
+        if diverged:
+            raise UserError(f"{run.checkpoint_path}: {diverged[0]} holds NaN or infinity; expected another checkpoint")
+        task = build_task(config, model, run.spec).to(device).eval()
+        assert isinstance(task, SequenceTask)
+        data: DataModule = build(config["data"], "data", spec=run.spec)
+        if look.input is None:
+            examples, origin = _own_examples(data, run, look)
+        else:
+            examples, origin = _read_examples(data, run, look, model)
     return Subject(task, run.spec, examples, origin, untrained_model(run).to(device), run.path)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -14,11 +15,13 @@ from seqmodels.data import DataModule, Example, Form, Request, collate
 from seqmodels.decoding import BeamSearch, Writing
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, changed_data
-from seqmodels.runs import Run, load_model
+from seqmodels.runs import Run, from_files, load_model
 from seqmodels.tasks import LanguageModelling, Task, Transcription
 from seqmodels.tasks.reporting import Row
 
 FORMATS = (".csv", ".tsv", ".jsonl")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full width too
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def predict(
@@ -54,11 +57,13 @@ def predict(
             "with it, and seqmodels evaluate data.path= measures it on another text"
         )
     config = {**run.config, "data": changed_data(run.config["data"], data_overrides)}
-    data = build(config["data"], "data", spec=run.spec)
-    requests = data.read_requests(path)
+    with from_files(run.path):
+        model = load_model(run)
+        data = build(config["data"], "data", spec=run.spec)
+        requests = data.read_requests(path)
+        task = build_task(config, model, run.spec).to(device).eval()
     if not requests:
         raise UserError(f"input={path}: there is nothing in it to predict anything for")
-    task = build_task(config, load_model(run), run.spec).to(device).eval()
     if writing is not None and writing.asked():
         _set_writing(task, writing, run.spec)
     rows = _rows(task, requests, run.spec, batch_size)
@@ -127,15 +132,17 @@ def read_source(run: Run, source: str) -> tuple[torch.Tensor, tuple[str, ...]]:
     """
     if not source.strip():
         raise UserError(f"source={source}: there is no text; expected one, or the file of a recording")
-    data: DataModule = build(run.config["data"], "data", spec=run.spec)
-    example = data.read_source(source)
+    with from_files(run.path):
+        data: DataModule = build(run.config["data"], "data", spec=run.spec)
+        example = data.read_source(source)
     return torch.from_numpy(example.context), example.words or ()
 
 
 def transcribe(run: Run, source: str, beam_size: int | None = None) -> str:
     """Returns what a run of transcription reads in one source, see `read_source`, with its own beam where left out."""
-    data: DataModule = build(run.config["data"], "data", spec=run.spec)
-    task = build_task(run.config, load_model(run), run.spec).eval()
+    with from_files(run.path):
+        data: DataModule = build(run.config["data"], "data", spec=run.spec)
+        task = build_task(run.config, load_model(run), run.spec).eval()
     _set_writing(task, Writing(None if beam_size is None else BeamSearch(beam_size)), run.spec)
     with torch.no_grad():
         ((row,),) = task.predict_rows(collate([data.read_source(source)], form=Form.of(run.spec)), run.spec)
@@ -146,7 +153,8 @@ def write_rows(rows: Iterable[Row], path: str) -> tuple[int, list[Row]]:
     """Writes rows as CSV, tab-separated values or JSON Lines, by the file's suffix; the file appears when it is whole.
 
     Args:
-        rows: Names and values; in CSV a mapping becomes a column for each of its keys, a list one text.
+        rows: Names and values; in CSV a mapping becomes a column for each of its keys, a list one text. A text that
+            a spreadsheet would take for a formula gets a `'` before it, in CSV and tab-separated values alone.
         path: The file.
 
     Returns:
@@ -202,7 +210,16 @@ def _flat(row: Row) -> Row:
             flat |= {f"{name}_{key}": inner for key, inner in value.items()}
         else:
             flat[name] = ";".join(map(str, value)) if isinstance(value, list) else value
-    return flat
+    return {_harmless(name): _harmless(value) for name, value in flat.items()}
+
+
+def _harmless(value: Any) -> Any:
+    """Returns what no spreadsheet runs: formulas begin with `=`, `+`, `-`, `@`, tab or return, and so does text.
+
+    OWASP, "CSV injection" (https://owasp.org/www-community/attacks/CSV_Injection). Numbers stay, as text too.
+    """
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 def _plain(value: Any) -> Any:

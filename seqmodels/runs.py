@@ -3,25 +3,29 @@
 import itertools
 import json
 import os
-import pickle
 import sys
-import zipfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import nn
 
-from seqmodels import trust
+from seqmodels import exports, trust
 from seqmodels.building import build, check_config
 from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
 from seqmodels.decoding import TextWriter
 from seqmodels.errors import UserError
 from seqmodels.tasks.losses import Loss, in_units, num_targets
+from seqmodels.verified.checkpoints import check_progress, load_checkpoint
+from seqmodels.verified.documents import read_json, read_yaml
+from seqmodels.verified.links import check_links
+from seqmodels.verified.sizes import check_layers, check_size, outlined
+from seqmodels.verified.specs import check_spec
 
 CONFIG, SPEC, RESULTS, METRICS = "config.yaml", "spec.json", "results.json", "metrics.csv"
 
@@ -131,7 +135,7 @@ def find_run(name: str, key: str = "run") -> tuple[Path, Path | None]:
         return path.parent.parent.resolve(), path.resolve()
     if not path.is_dir():
         raise UserError(f"{key}={name}: no such run directory, checkpoint file or `latest`")
-    if not (path / CONFIG).is_file():
+    if not (path / CONFIG).is_file() and not exports.is_export(path):
         raise UserError(f"{key}={name}: not a run directory, it has no {CONFIG}")
     return path.resolve(), None
 
@@ -143,16 +147,16 @@ def read_config(run: Path) -> dict[str, Any]:
         UserError: Where it cannot be read.
     """
     path = run / CONFIG
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path}: expected a mapping, got {type(config).__name__}")
+    return _checked_config(read_yaml(path), path)
+
+
+def _checked_config(config: dict[str, Any], path: Path) -> dict[str, Any]:
     try:
         check_config(config)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    if "cache_dir" in config["data"]:  # a run says what is read, never where something is written
+        config = {**config, "data": {**config["data"], "cache_dir": None}}
     return config
 
 
@@ -163,42 +167,19 @@ def read_spec(run: Path) -> dict[str, Any]:
         UserError: Where it cannot be read.
     """
     path = run / SPEC
-    try:
-        spec = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(spec, dict):
-        raise UserError(f"{path}: expected a mapping, got {type(spec).__name__}")
+    return _checked_spec(read_json(path), path)
+
+
+def _checked_spec(spec: dict[str, Any], path: Path) -> dict[str, Any]:
     if writes_text(spec) and not (isinstance(spec.get("tokenizer"), dict) and isinstance(spec.get("vocab_size"), int)):
         raise UserError(f"{path}: damaged: it lacks a tokenizer (a mapping) or a vocab_size (an integer)")
     if not isinstance(spec.get("kind"), str):
         raise UserError(f"{path}: damaged: it lacks a kind")
-    return spec
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Loads a checkpoint after checking that it is whole. Nothing in it is executed.
-
-    Raises:
-        UserError: Where it is missing, cut short or damaged, or holds anything but plain values and tensors.
-    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise UserError(f"{path}: damaged (checksum of {damaged} does not match)")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(checkpoint, dict) or not {"state_dict", "global_step", "generators"} <= checkpoint.keys():
-            raise UserError(f"{path}: not a checkpoint of this program")
-        return checkpoint
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such checkpoint") from error
-    except pickle.UnpicklingError as error:
-        raise UserError(f"{path}: refused: it holds code or objects other than plain values and tensors") from error
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path}: damaged or cut short, not a whole checkpoint") from error
+        check_spec(spec)
+    except UserError as error:
+        raise UserError(f"{path}: damaged: {error}") from error
+    return spec
 
 
 def load_first(run: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], Path]:
@@ -233,13 +214,69 @@ def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
         UserError: Where something is missing or damaged.
     """
     path, checkpoint_path = find_run(name, key)
-    config, spec = read_config(path), read_spec(path)
-    if checkpoint_path is not None:
-        checkpoint = load_checkpoint(checkpoint_path)
+    if exports.is_export(path):
+        if to_resume:
+            raise UserError(f"{key}={name}: was exported for use, without what training goes on from")
+        about = path / exports.ABOUT
+        config, spec, checkpoint = exports.read_export(path)
+        config, spec = _checked_config(config, about), _checked_spec(spec, about)
+        run = Run(path, config, spec, checkpoint, path / exports.WEIGHTS)
     else:
-        order = (LAST, PREVIOUS, BEST) if to_resume else (BEST, LAST, PREVIOUS)
-        checkpoint, checkpoint_path = load_first(path, order)
-    return Run(path, config, spec, checkpoint, checkpoint_path)
+        config, spec = read_config(path), read_spec(path)
+        if checkpoint_path is not None:
+            checkpoint = load_checkpoint(checkpoint_path)
+        else:
+            order = (LAST, PREVIOUS, BEST) if to_resume else (BEST, LAST, PREVIOUS)
+            checkpoint, checkpoint_path = load_first(path, order)
+        run = Run(path, config, spec, checkpoint, checkpoint_path)
+    if to_resume:
+        check_links(path)
+        check_progress(checkpoint, run.checkpoint_path)
+    return run
+
+
+def check_model(run: Run) -> None:
+    """Refuses a run whose files describe another model than its weights are of, before memory is taken for it.
+
+    Raises:
+        UserError: Where they do, or describe none.
+    """
+    if trust.names_own_code(run.config["model"]):  # which may need numbers to make a cell, and was said to be trusted
+        return
+    weights = run.checkpoint["state_dict"]
+    with from_files(run.path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of weights that are not copied, for which there is no place
+        check_layers(run.config["model"], weights, "model")
+        with outlined(weights, str(run.path)):
+            model = build_model(run.config, run.spec)
+        load_weights(model, run)
+        check_size(model, weights, str(run.path))
+
+
+@contextmanager
+def from_files(run: Path) -> Iterator[None]:
+    """Tells failures within the block as those of a run's files, of which everything there is made.
+
+    Args:
+        run: The run directory.
+
+    Raises:
+        UserError: In place of another exception.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"{run}: there is not enough memory for what its files describe") from error
+    except Exception as error:
+        raise damaged(run, error) from error
+
+
+def damaged(run: Path, error: BaseException) -> UserError:
+    """Returns what to tell of a run whose files fail in an unforeseen way."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return UserError(f"{run}: its files are damaged or do not go together ({reason}); debug=true shows where")
 
 
 def build_model(config: Mapping[str, Any], spec: Mapping[str, Any]) -> nn.Module:
@@ -293,6 +330,7 @@ def load_model(run: Run) -> nn.Module:
     Raises:
         UserError: Where weights and configuration do not fit each other.
     """
+    check_model(run)
     model = build_model(run.config, run.spec)
     load_weights(model, run)
     return model.eval()

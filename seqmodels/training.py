@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,16 +80,19 @@ def train(
     seed_everything(config["seed"], verbose=False)
     with quiet():
         make_trainer(settings)  # refuses a device that is not there before anything is written
-    data = build(config["data"], "data", spec=resumed.spec if resumed else None)
-    data.setup("fit")
-    if resumed:
-        _check_same_data(data, resumed)
-    model = runs.build_model(config, data.spec)
-    task = build_task(config, model, data.spec, data)
-    task.check_tbptt(build(config["tbptt"], "tbptt"))
-    task.check_data(data)
-    task.total_steps = settings.total_steps(len(data.train_dataloader()))
-    callbacks = [*_callbacks(config["callbacks"], model, data.spec), *watchers, ProgressReport(_unit(data.spec))]
+    with runs.from_files(resumed.path) if resumed else nullcontext():
+        if resumed:
+            runs.check_model(resumed)
+        data = build(config["data"], "data", spec=resumed.spec if resumed else None)
+        data.setup("fit")
+        if resumed:
+            _check_same_data(data, resumed)
+        model = runs.build_model(config, data.spec)
+        task = build_task(config, model, data.spec, data)
+        task.check_tbptt(build(config["tbptt"], "tbptt"))
+        task.check_data(data)
+        task.total_steps = settings.total_steps(len(data.train_dataloader()))
+        callbacks = [*_callbacks(config["callbacks"], model, data.spec), *watchers, ProgressReport(_unit(data.spec))]
     _check_monitors(callbacks, task, data.splits)
 
     run = resumed.path if resumed else runs.create(config, data.spec, job)
@@ -102,9 +105,11 @@ def train(
         board = _tensorboard(run, resumed_step)
         loggers = [board, CsvMetrics(run / runs.METRICS, resumed_step)]
         with quiet():
-            trainer = make_trainer(settings, run, callbacks, loggers)
+            underway = _Underway(resumed)
+            trainer = make_trainer(settings, run, [*callbacks, underway], loggers)
             checkpoint = resumed.checkpoint_path if resumed else None
-            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            with underway.told():
+                trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
         runs.load_weights(model, runs.load_run(str(run)))
         results = _results(task, data, trainer, settings, run)
@@ -113,6 +118,33 @@ def train(
         log.info("finished: %s", results)
     samples = next((callback.texts() for callback in callbacks if isinstance(callback, Samples)), [])
     return Outcome(run, results, samples)
+
+
+class _Underway(Callback):
+    """Tells what fails before the first update of a resumed run as damage of its checkpoint.
+
+    Args:
+        resumed: The run; `None` for a new one.
+    """
+
+    def __init__(self, resumed: runs.Run | None):
+        self.resumed = resumed
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Sees that training goes on."""
+        self.resumed = None
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Looks at failures within the block."""
+        try:
+            yield
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:
+            if self.resumed is None or isinstance(error, Warning):
+                raise
+            raise runs.damaged(self.resumed.checkpoint_path, error) from error
 
 
 @contextmanager

@@ -143,6 +143,11 @@ def naming_own_code(config: Any, path: str) -> Iterator[None]:
         raise UserError(f"{targets[0]}: {error}") from error
 
 
+def names_own_code(config: Any) -> bool:
+    """Tells whether a configuration names trusted code."""
+    return next(_own_targets(config, ""), None) is not None
+
+
 def _own_targets(node: Any, path: str) -> Iterator[str]:
     """Finds the targets that are trusted code, each as `model.cell._target_=my_module.MyCell`."""
     if isinstance(node, Mapping):

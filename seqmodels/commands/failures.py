@@ -11,6 +11,8 @@ from seqmodels.building import unknown_key
 from seqmodels.commands.composing import options, takers, valid_keys
 from seqmodels.errors import UserError
 
+_LONGEST = 2000
+
 
 def explain(error: BaseException) -> str | None:
     """Returns the one line for a user's mistake; `None` for a fault of the program."""
@@ -74,4 +76,7 @@ def _grammar(error: OverrideParseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    """Returns a line that steers no terminal and fits on a screen, whatever a file of a stranger's put into it."""
+    text = " ".join(str(error).split())
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)

@@ -73,7 +73,7 @@ def generate(chosen: Generation) -> Iterator[str]:
     from seqmodels.decoding import read_context
     from seqmodels.models import Transcriber
     from seqmodels.prediction import read_source, transcribe
-    from seqmodels.runs import load_model, load_run, text_writer
+    from seqmodels.runs import from_files, load_model, load_run, text_writer
     from seqmodels.tasks.language_modelling import longest_target
     from seqmodels.trust import module_names, trusting
 
@@ -83,11 +83,13 @@ def generate(chosen: Generation) -> Iterator[str]:
             raise UserError(f"source={chosen.source}: goes without {key}={value}")
     with trusting(module_names(chosen.trusted)):
         loaded = load_run(chosen.run)
-        model = load_model(loaded)
+        with from_files(loaded.path):
+            model = load_model(loaded)
         if chosen.source is not None and isinstance(model, Transcriber):
             yield transcribe(loaded, chosen.source, _beam_of_labels(chosen, writing))
             return
-        writer = text_writer(model, loaded.spec)
+        with from_files(loaded.path):
+            writer = text_writer(model, loaded.spec)
         if chosen.source is None:
             context = read_context(writer.condition, chosen.class_, chosen.image)
         else:

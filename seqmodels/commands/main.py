@@ -17,6 +17,7 @@ COMMANDS = {
     "generate": "write text with a trained run",
     "predict": "predict something of every row of a file",
     "inspect": "look inside a trained run: neurons, gates, saliency, gradients, stability, on one page",
+    "export": "write a run's model as files for others: safetensors and JSON",
     "benchmark": "measure speed and memory beside torch.nn, as a table and as JSON",
     "list": "list what configuration can choose from",
 }

@@ -9,6 +9,8 @@ from pathlib import Path
 from seqmodels.errors import UserError
 
 CHUNK_BYTES = 1 << 20
+MAX_LINE = 1 << 26
+"""Characters of a line, where each is one text."""
 
 
 def find_files(
@@ -66,13 +68,18 @@ def read_text(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[str]:
         chunk_bytes: How much is read at once.
 
     Raises:
-        UserError: Where the file cannot be read, or a byte is not UTF-8; with the byte's offset.
+        UserError: Where the file cannot be read, or a byte is NUL or not UTF-8; with the byte's offset.
     """
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=True)
     num_read = 0
     try:
         with open(path, "rb") as file:
             while block := file.read(chunk_bytes):
+                if b"\0" in block:
+                    place = num_read + block.index(b"\0")
+                    raise UserError(
+                        f"{path}: byte {place} is NUL, as binary files and UTF-16 have; expected UTF-8 text"
+                    )
                 num_read += len(block)
                 yield decoder.decode(block)
             yield decoder.decode(b"", final=True)
@@ -121,6 +128,10 @@ def read_lines(paths: Iterable[Path]) -> Iterator[str]:
     rest = ""
     for chunk in read_texts(paths):
         *lines, rest = (rest + chunk).split("\n")
+        if len(rest) > MAX_LINE:
+            raise UserError(
+                f"{rest[:40]!r}...: this line has more than {MAX_LINE:,} characters; expected a shorter one"
+            )
         yield from filter(None, map(str.strip, lines))
     if rest.strip():
         yield rest.strip()

@@ -107,7 +107,10 @@ class ResumableLoader(DataLoader):
                 f"the checkpoint's epoch has {state['batches_per_epoch']} batches and this data makes {len(self)}: "
                 "a run resumes only with the same data, data.batch_size and tbptt"
             )
-        self.place.epoch, self.place.start = state["epoch"], state["batches"]
+        epoch, batches = state["epoch"], state["batches"]
+        if epoch < 0 or not 0 <= batches < max(len(self), 1):
+            raise UserError(f"the checkpoint is damaged: its place is batch {batches} of epoch {epoch}")
+        self.place.epoch, self.place.start = epoch, batches
 
 
 def evaluation_loader(dataset: Dataset, order: Order, num_workers: int = 0) -> DataLoader:

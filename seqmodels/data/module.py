@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from seqmodels.data.examples import Example
 
 
+MAX_WORKERS = 4 * max(os.cpu_count() or 1, 16)  # a run of a stranger's may ask for so many that the machine stops
 NUM_FINGERPRINTED = 64
 
 
@@ -71,11 +73,13 @@ class DataModule(LightningDataModule, ABC):
         num_workers: Processes that prepare batches ahead; 0 prepares them between updates.
 
     Raises:
-        UserError: Where it is negative.
+        UserError: Where it is negative, or far more than there are processors.
     """
 
     def __init__(self, num_workers: int = 0):
         super().__init__()
+        if num_workers > MAX_WORKERS:
+            raise UserError(f"data.num_workers={num_workers}: expected {MAX_WORKERS} at most")
         if num_workers < 0:
             raise UserError(f"data.num_workers={num_workers}: expected an integer of at least 0")
         self.num_workers = num_workers

@@ -14,6 +14,8 @@ from seqmodels.errors import UserError
 _ZIP = b"PK"
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
+_LARGE = 1 << 30
+_TIMES = 100
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -41,11 +43,16 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             file.seek(0)
             arrays = {}
             with np.load(file, allow_pickle=False) as stored:
+                _check_sizes(path, stored.zip)
                 for name in stored.files:
                     arrays[name] = stored[name]
+                    if not isinstance(arrays[name], np.ndarray):  # NumPy hands on what is no array as it stands
+                        raise UserError(f"{path}: {name!r} is no array; expected what numpy.savez writes")
             return arrays
     except UserError:
         raise
+    except MemoryError as error:
+        raise UserError(f"{path}: array {name!r} is larger than the memory there is") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"{path}: a damaged .npz file: {error}") from error
     except ValueError as error:
@@ -55,6 +62,59 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuses arrays that would take memory for more than the file has: a small file can say that it unpacks to much.
+
+    NumPy takes the memory that an array's header asks for before it reads the values.
+    """
+    size = path.stat().st_size
+    for entry in archive.infolist():
+        with archive.open(entry) as file:
+            needed = _declared_bytes(file)
+        if needed > entry.file_size:
+            raise UserError(f"{path}: array {entry.filename!r} says that it has {needed:,} bytes; it has fewer")
+    check_unpacked(path, size, sum(entry.file_size for entry in archive.infolist()))
+
+
+def _declared_bytes(file: IO[bytes]) -> int:
+    """Returns how many bytes the values of an array take by its header; 0 where that is for NumPy to refuse."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except ValueError:
+        return 0
+    return math.prod(shape) * dtype.itemsize
+
+
+def max_unpacked(size: int) -> int:
+    """Returns how many bytes a compressed file of this size may unpack to.
+
+    Example:
+        >>> max_unpacked(1000), max_unpacked(2**30)
+        (1073741824, 107374182400)
+    """
+    return max(_LARGE, _TIMES * size)
+
+
+def check_unpacked(path: Path, size: int, unpacked: int) -> None:
+    """Refuses a file that unpacks to very much, out of very little.
+
+    Args:
+        path: The file, for messages.
+        size: Its bytes.
+        unpacked: Those that it unpacks to.
+
+    Raises:
+        UserError: Where these are too many.
+    """
+    if unpacked > max_unpacked(size):
+        raise UserError(
+            f"{path}: {size:,} bytes unpack to {unpacked:,}, which no numbers of any use do; expected at most "
+            f"{_TIMES} times as many, or an unpacked file"
+        )
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -87,6 +147,8 @@ def read_idx(path: Path) -> np.ndarray:
             shape = np.frombuffer(sizes[: len(sizes) // 4 * 4], ">u4").tolist()
             kind = np.dtype(_IDX_TYPES[magic[2]])
             num_bytes = math.prod(shape) * kind.itemsize
+            if compressed:
+                check_unpacked(path, path.stat().st_size, num_bytes)
             # One byte more than there should be, to see whether the file goes on.
             values = _read(file, num_bytes + 1) if len(shape) == magic[3] else b""
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -1,5 +1,6 @@
 """A folder of images and a file of their captions."""
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from seqmodels.data.formats.lines import numbered_lines
 from seqmodels.errors import UserError
+
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 
 CAPTIONS = "captions.tsv"
 """The file of captions where none is named, in the folder of the images."""
@@ -60,7 +63,9 @@ def _caption(folder: Path, source: Path, number: int, line: str) -> Caption:
 
 
 def read_image(path: Path, colour: bool = False, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Reads an image in any format that Pillow knows, of 8 bits a colour or 16 bits of grey.
+    """Reads a bitmap in one of the usual formats, of 8 bits a colour or 16 bits of grey.
+
+    Formats that are programs, such as EPS, for which Pillow would run another program, are not read.
 
     Args:
         path: The file.
@@ -76,14 +81,18 @@ def read_image(path: Path, colour: bool = False, size: tuple[int, int] | None = 
     from PIL import Image
 
     try:
-        with Image.open(path) as file:
+        with warnings.catch_warnings(), Image.open(path, formats=_FORMATS) as file:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             deep = file.mode.startswith("I")  # 16 bits of grey, which Pillow would cut off at 255
             image = file.convert("I").convert("F") if deep else file.convert("RGB" if colour else "L")
             if size:
                 image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(image, np.float32) / (65535 if deep else 255)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: is no image that can be read") from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        formats = ", ".join(_FORMATS)
+        raise UserError(f"{path}: is no image that can be read; expected {formats}") from error
     if pixels.ndim == 2:
         return np.repeat(pixels[None], 3 if colour else 1, axis=0)
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from seqmodels.errors import UserError
 
+MAX_LINE = 1 << 26
+"""Characters of a line: a line is one row, and this is a library of novels."""
+
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     r"""Yields each line of a UTF-8 file without its end, and its number from 1.
@@ -24,14 +27,30 @@ def lenient_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yields the same, but goes on where a byte is not UTF-8: `undecodable` finds it in the line.
 
     Raises:
-        UserError: Where the file cannot be read.
+        UserError: Where the file cannot be read, or a line is longer than any row.
     """
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), start=1):
+                check_line(path, number, line)
                 yield number, line.removesuffix("\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def check_line(path: Path, number: int, line: str) -> None:
+    """Refuses a line that is longer than any row, before more of it is read.
+
+    Args:
+        path: Its file.
+        number: Its number, from 1.
+        line: What was read of it, `MAX_LINE` characters at most.
+
+    Raises:
+        UserError: For such a one.
+    """
+    if len(line) >= MAX_LINE:
+        raise UserError(f"{path} line {number}: has more than {MAX_LINE - 1:,} characters; expected a shorter line")
 
 
 def undecodable(text: str) -> str | None:
@@ -49,4 +68,4 @@ def undecodable(text: str) -> str | None:
         return (
             f"byte {code - 0xDC00:#04x} is not valid UTF-8" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:x} is no text"
         )
-    return None
+    return "a NUL byte is no text" if "\0" in text else None

@@ -8,6 +8,8 @@ import numpy as np
 
 from seqmodels.errors import UserError
 
+_RATES = (1000, 768_000)
+
 
 def read_wav(path: Path, rate: int) -> np.ndarray:
     """Reads a sound as samples from -1 to 1: integers of 8 to 64 bits or floats, channels averaged, resampled.
@@ -61,8 +63,9 @@ def _read(path: Path) -> tuple[int, np.ndarray]:
         if not path.stat().st_size:
             reason = "the file is empty"
         raise UserError(f"{path}: is no WAV file that can be read: {reason}") from error
-    if rate < 1:
-        raise UserError(f"{path}: is no WAV file that can be read: its header tells {rate} samples a second")
+    if not _RATES[0] <= rate <= _RATES[1]:  # resampled, a few samples a second become more than memory holds
+        told = f"its header tells {rate} samples a second; expected {_RATES[0]} to {_RATES[1]}"
+        raise UserError(f"{path}: is no WAV file that can be read: {told}")
     return rate, _scaled(samples)
 
 

@@ -34,11 +34,11 @@ def tokenizer_from_spec(spec: dict[str, Any]) -> Tokenizer:
         >>> tokenizer_from_spec({"kind": "byte", "special": ["<bos>"]}).vocab_size
         257
     """
-    if spec.get("kind") not in _CLASSES:
+    if not isinstance(spec.get("kind"), str) or spec["kind"] not in _CLASSES:
         raise UserError(f"tokenizer kind={spec.get('kind')!r}: expected one of {', '.join(sorted(_CLASSES))}")
     try:
         tokenizer: Tokenizer = _CLASSES[spec["kind"]].from_spec(spec)
         tokenizer.add_special_tokens(spec["special"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"the description of the {spec['kind']} tokenizer is damaged: {error!r}") from error
     return tokenizer

@@ -79,7 +79,9 @@ class CharTokenizer(Tokenizer):
         """Rebuilds what `to_spec` described."""
         tokenizer = cls(spec["min_count"])
         if spec["codes"] is not None:
-            tokenizer._set([chr(code) for code in spec["codes"]])
+            characters = [chr(code) for code in spec["codes"]]
+            "".join(characters).encode()  # refuses halves of characters
+            tokenizer._set(characters)
         return tokenizer
 
 
