@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help setup train test lint format clean
+.PHONY: help setup train test test-faults lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -25,6 +25,9 @@ train: $(READY)  ## train the default model; ARGS="cell=gru seed=2" overrides it
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-faults: $(READY)  ## run the long tests: kills, full disks, resumption from every step, hostile files
+	$(BIN)/python -m pytest -m faults tests $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the import rules
 	$(BIN)/ruff check .
