@@ -184,6 +184,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise UserError(f"{path}: damaged or cut short, not a whole checkpoint")  # torch packs nothing
             damaged = archive.testzip()
         if damaged is not None:
             raise UserError(f"{path}: damaged (checksum of {damaged} does not match)")

@@ -24,7 +24,7 @@ SHARED = [
     ),
     *("callbacks.checkpoints.every_n_steps=1", "callbacks.pictures=null", "callbacks.monitor.every_n_steps=2"),
 ]
-FRESH = ["data.train_size=36", "data.val_size=4", "data.test_size=4", "data.batch_size=8"]
+FRESH = ["data.train_size=28", "data.val_size=4", "data.test_size=4", "data.batch_size=8"]
 TASKS = {
     "language model": ["data=text_file", "data.path={short}", "data.batch_size=4", "cell=lstm"],
     "lines": ["experiment=lines", "data.path={lines}", "data.batch_size=12"],
@@ -32,7 +32,7 @@ TASKS = {
     "series to numbers": ["experiment=adding", "data.problem.length=12", *FRESH],
     "targets at each step": ["experiment=memory/copy", *FRESH],
     "sequence to sequence": [
-        *("experiment=reversal", "data.num_pairs=44", "data.val_fraction=0.1", "data.batch_size=8"),
+        *("experiment=reversal", "data.num_pairs=36", "data.val_fraction=0.1", "data.batch_size=8"),
         *("data.problem.longest=5", "task.measures.hypotheses.length=4", "model.encoder.hidden_size=6"),
         *("callbacks.checkpoints.monitor=val/loss", "callbacks.checkpoints.mode=min"),
     ],
@@ -42,13 +42,14 @@ REGIMES = {
     "overlapping": ["tbptt.k1=8", "tbptt.k2=12"],
     "gaps": ["tbptt.k1=12", "tbptt.k2=8"],
     "whole": ["tbptt.k1=null", "tbptt.k2=null"],
+    "last steps": ["tbptt.k1=null", "tbptt.k2=5"],
 }
 # A stream has no end to take whole; what has one target a sequence is one window, over whose last k2 steps it goes.
 FITTING = {
     "language model": ["side by side", "overlapping", "gaps"],
     "lines": ["overlapping", "gaps", "whole"],
     "classification": ["whole"],
-    "series to numbers": ["side by side", "whole"],
+    "series to numbers": ["last steps", "whole"],
     "targets at each step": ["overlapping", "gaps", "whole"],
     "sequence to sequence": ["whole"],
 }
@@ -84,8 +85,8 @@ def archive(monkeypatch, tmp_path):
 @pytest.fixture
 def composed(corpus, tmp_path):
     lines = corpus.read_text().splitlines()
-    (tmp_path / "short.txt").write_text("\n".join(lines[:20]))
-    (tmp_path / "lines.txt").write_text("\n".join(lines[:45]))
+    (tmp_path / "short.txt").write_text("\n".join(lines[:14]))
+    (tmp_path / "lines.txt").write_text("\n".join(lines[:40]))
 
     def make(task, regime, workers, accumulate):
         files = {name: tmp_path / f"{name}.txt" for name in ("short", "lines")}
@@ -108,14 +109,15 @@ def check_resumptions(config, archive, pick):
         outcome = train(config, runs.load_run(str(undisturbed.run), to_resume=True))
         assert same(final_state(outcome.run), expected), f"resumed from {checkpoint.stem}"
         figures = {name: value for name, value in outcome.results.items() if "second" not in name}
-        assert figures.items() <= undisturbed.results.items(), f"resumed from {checkpoint.stem}"
+        numbers = {name: value for name, value in figures.items() if value == value}  # NaN is like nothing
+        assert numbers.items() <= undisturbed.results.items(), f"resumed from {checkpoint.stem}"
     return len(saved)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(("task", "regime", "workers", "accumulate"), MATRIX)
 def test_from_every_step(composed, archive, task, regime, workers, accumulate):
-    assert check_resumptions(composed(task, regime, workers, accumulate), archive, list) >= 4
+    assert check_resumptions(composed(task, regime, workers, accumulate), archive, list) >= 3
 
 
 @pytest.mark.parametrize(("task", "regime", "workers", "accumulate"), SAMPLE)

@@ -43,14 +43,14 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line_and_it_can_go_on(start
 
 
 def test_memory_that_is_not_there_is_told_with_what_to_lower(start, corpus, tmp_path):
-    """The system gives the process no more: a batch of this size and window asks for tens of GiB."""
+    """The system gives the process no more: a batch of this size and window asks for 8 GiB at once."""
     long = tmp_path / "long.txt"
-    long.write_text(corpus.read_text() * 40)
-    sizes = ["data.batch_size=20000", "tbptt.k1=4", "tbptt.k2=4", "model.hidden_size=4000", "data.val_fraction=0.1"]
+    long.write_text(corpus.read_text() * 200)
+    sizes = ["data.batch_size=5000", "tbptt.k1=100", "tbptt.k2=100", "model.hidden_size=1000"]
     given = ["train", "data=text_file", f"data.path={long}", "trainer=cpu", *sizes, f"output_dir={tmp_path / 'o'}"]
     line = start(*given, limits={"RLIMIT_AS": 4 * 2**30}).line()
-    assert re.match(r"out of memory( \([\d.]+ GiB more were asked for\))? with data\.batch_size=20000, ", line)
-    assert "tbptt.k1=4, tbptt.k2=4, model.hidden_size=4000" in line
+    assert re.match(r"out of memory( \([\d.]+ GiB more were asked for\))? with data\.batch_size=5000, ", line)
+    assert "tbptt.k1=100, tbptt.k2=100, model.hidden_size=1000" in line
     assert "lower one of them; half the batch and twice trainer.accumulate_grad_batches" in line
 
 
