@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
-from seqmodels import runs
+from seqmodels import resources, runs
 from seqmodels.building import GROUPS, OPTIONAL_GROUPS, build, check_config
 from seqmodels.callbacks import (
     Budget,
@@ -32,6 +32,7 @@ from seqmodels.callbacks import (
 from seqmodels.data import DataModule
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
+from seqmodels.locks import locked
 from seqmodels.tasks import Task
 from seqmodels.trainers import TrainerSettings, make_trainer, quiet, read_settings
 
@@ -76,6 +77,45 @@ def train(
         UserError: For a mistake in the configuration or the data.
     """
     check_config(config)
+    with resources.told(config), locked(resumed.path) if resumed else nullcontext():
+        prepared = prepare(config, resumed, watchers)
+        run = resumed.path if resumed else runs.create(config, prepared.data.spec, job)
+        if resumed:
+            runs.write_config(run, config)
+        with nullcontext() if resumed else locked(run), logged_to(run / "log.txt"), resources.told(config, run):
+            return _run(config, prepared, run, resumed)
+
+
+@dataclass
+class Prepared:
+    """What a configuration describes, built and held against each other; nothing is written yet.
+
+    Args:
+        settings: The keys under `trainer`.
+        data: The data, ready.
+        model: The model.
+        task: The task around it.
+        callbacks: What the configuration adds.
+    """
+
+    settings: TrainerSettings
+    data: DataModule
+    model: nn.Module
+    task: Task
+    callbacks: list[Callback]
+
+
+def prepare(config: Mapping[str, Any], resumed: runs.Run | None = None, watchers: Sequence[Callback] = ()) -> Prepared:
+    """Builds all that a run is made of.
+
+    Args:
+        config: Plain configuration.
+        resumed: The run to go on with.
+        watchers: Callbacks beside those of the configuration.
+
+    Raises:
+        UserError: For a mistake in the configuration or the data.
+    """
     settings = read_settings(config["trainer"])
     seed_everything(config["seed"], verbose=False)
     with quiet():
@@ -88,35 +128,36 @@ def train(
         if resumed:
             _check_same_data(data, resumed)
         model = runs.build_model(config, data.spec)
-        task = build_task(config, model, data.spec, data)
+        task = build_task(dict(config), model, data.spec, data)
         task.check_tbptt(build(config["tbptt"], "tbptt"))
         task.check_data(data)
         task.total_steps = settings.total_steps(len(data.train_dataloader()))
         callbacks = [*_callbacks(config["callbacks"], model, data.spec), *watchers, ProgressReport(_unit(data.spec))]
     _check_monitors(callbacks, task, data.splits)
+    return Prepared(settings, data, model, task, callbacks)
 
-    run = resumed.path if resumed else runs.create(config, data.spec, job)
-    if resumed:
-        runs.write_config(run, config)
-    with logged_to(run / "log.txt"):
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        log.info("%s: %s parameters, %s", runs.shown(run), f"{parameters:,}", _length(task, settings))
-        resumed_step = resumed.checkpoint["global_step"] if resumed else None
-        board = _tensorboard(run, resumed_step)
-        loggers = [board, CsvMetrics(run / runs.METRICS, resumed_step)]
-        with quiet():
-            underway = _Underway(resumed)
-            trainer = make_trainer(settings, run, [*callbacks, underway], loggers)
-            checkpoint = resumed.checkpoint_path if resumed else None
-            with underway.told():
-                trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
-        runs.load_weights(model, runs.load_run(str(run)))
-        results = _results(task, data, trainer, settings, run)
-        runs.write_json(run / runs.RESULTS, results)
-        _log_hyperparameters(board, config, results)
-        log.info("finished: %s", results)
-    samples = next((callback.texts() for callback in callbacks if isinstance(callback, Samples)), [])
+def _run(config: dict[str, Any], prepared: Prepared, run: Path, resumed: runs.Run | None) -> Outcome:
+    """Trains, measures the best model, and writes down what it found."""
+    task, data, settings = prepared.task, prepared.data, prepared.settings
+    parameters = sum(parameter.numel() for parameter in prepared.model.parameters())
+    log.info("%s: %s parameters, %s", runs.shown(run), f"{parameters:,}", _length(task, settings))
+    resumed_step = resumed.checkpoint["global_step"] if resumed else None
+    board = _tensorboard(run, resumed_step)
+    loggers = [board, CsvMetrics(run / runs.METRICS, resumed_step)]
+    with quiet():
+        underway = _Underway(resumed)
+        trainer = make_trainer(settings, run, [*prepared.callbacks, underway], loggers)
+        checkpoint = resumed.checkpoint_path if resumed else None
+        with underway.told():
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+    runs.load_weights(prepared.model, runs.load_run(str(run)))
+    results = _results(task, data, trainer, settings, run)
+    runs.write_json(run / runs.RESULTS, results)
+    _log_hyperparameters(board, config, results)
+    log.info("finished: %s", results)
+    samples = next((callback.texts() for callback in prepared.callbacks if isinstance(callback, Samples)), [])
     return Outcome(run, results, samples)
 
 
@@ -139,7 +180,7 @@ class _Underway(Callback):
         """Looks at failures within the block."""
         try:
             yield
-        except (UserError, MemoryError):
+        except (UserError, MemoryError, OSError):
             raise
         except Exception as error:
             if self.resumed is None or isinstance(error, Warning):
@@ -147,14 +188,27 @@ class _Underway(Callback):
             raise runs.damaged(self.resumed.checkpoint_path, error) from error
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short without a word: it is not what a run is for."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Says nothing."""
+
+    def close(self) -> None:
+        """Closes the file, even where what is left cannot be written."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Sends what the program says of a run to its `log.txt`, and all but how it ended to stderr."""
-    log.setLevel(logging.INFO)
+    """Sends what the program says of a run to its `log.txt`, and all but how it goes and ended to stderr."""
+    log.setLevel(logging.DEBUG)
     log.propagate = False
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _LogFile(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     console = logging.StreamHandler(sys.stderr)
+    console.setLevel(logging.INFO)
     console.addFilter(lambda record: not record.getMessage().startswith(("finished", "stopped")))
     log.addHandler(file)
     log.addHandler(console)

@@ -35,11 +35,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            if target.name == LAST:
+                _keep(target)
             os.replace(beside, target)
         except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
             with suppress(OSError):
                 beside.unlink()
+            if "DataLoader worker" in str(error):  # one that dies is told wherever this process happens to be
+                raise
             raise UserError(f"{target}: cannot write the checkpoint ({error}); the one before is kept") from error
+
+
+def _keep(last: Path) -> None:
+    """Lets `previous.ckpt` name what `last.ckpt` is; only now that a newer one is whole, or a full disk costs one."""
+    beside = last.with_name(f".{PREVIOUS}.{os.getpid()}")
+    with suppress(OSError):
+        # A hard link and a rename: at no moment is there no `last.ckpt`.
+        beside.unlink(missing_ok=True)
+        os.link(last, beside)
+        os.replace(beside, last.with_name(PREVIOUS))
 
 
 class Checkpoints(Callback):
@@ -128,15 +142,6 @@ class Checkpoints(Callback):
 
     def save_last(self, trainer: Trainer) -> None:
         """Writes `last.ckpt`, keeping the one there was as `previous.ckpt`."""
-        assert self.folder is not None
-        last = self.folder / LAST
-        if last.exists() and trainer.is_global_zero:
-            # A hard link and a rename: at no moment is there no `last.ckpt`.
-            beside = self.folder / f".{PREVIOUS}.{os.getpid()}"
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-                os.link(last, beside)
-                os.replace(beside, self.folder / PREVIOUS)
         self._save(trainer, LAST)
         self.saved_step, self.saved_at = trainer.global_step, time.monotonic()
 

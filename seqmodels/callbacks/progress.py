@@ -1,6 +1,7 @@
-"""The progress bar; a line every few seconds where nobody watches a terminal."""
+"""The progress bar; a line every few seconds where nobody watches a terminal, and one now and then in `log.txt`."""
 
 import io
+import logging
 import sys
 import time
 from typing import Any
@@ -14,6 +15,8 @@ from seqmodels.callbacks.monitor import Monitor
 from seqmodels.callbacks.trainer_state import find_callback
 from seqmodels.tasks import Task
 
+log = logging.getLogger("seqmodels")
+
 
 class ProgressReport(ProgressBar):
     """One bar over the whole run: loss, tokens/s and time left, by steps or, where their number is open, by time.
@@ -21,15 +24,17 @@ class ProgressReport(ProgressBar):
     Args:
         unit: What a token is called, "characters" or "tokens".
         heartbeat_seconds: Seconds between two lines where the output is no terminal.
+        log_seconds: Seconds between two lines in the run's log.
     """
 
-    def __init__(self, unit: str = "tokens", heartbeat_seconds: float = 10.0):
+    def __init__(self, unit: str = "tokens", heartbeat_seconds: float = 10.0, log_seconds: float = 60.0):
         super().__init__()
         self.unit = unit
         self.heartbeat_seconds = heartbeat_seconds
+        self.log_seconds = log_seconds
         self.enabled = True
         self.bar: tqdm | None = None
-        self.refreshed = 0.0
+        self.refreshed = self.logged = 0.0
 
     def disable(self) -> None:
         """Shows nothing from now on."""
@@ -59,21 +64,45 @@ class ProgressReport(ProgressBar):
             mininterval=0.5 if watched else self.heartbeat_seconds,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}{postfix}]",
         )
+        # The wall clock, which tqdm looks at, may be set while we run.
+        vars(self.bar)["_time"] = time.monotonic
+        self.bar.start_t = self.bar.last_print_t = self.logged = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Moves the bar, at most twice a second."""
-        now = time.monotonic()
-        if self.bar is not None and now - self.refreshed >= self.bar.mininterval:
-            self.refreshed = now
-            self._move(trainer)
+        self._beat(trainer)
 
-    def _move(self, trainer: Trainer) -> None:
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+    ) -> None:
+        """Tells how far a validation is, which may take long too."""
+        self._beat(trainer, f"validating {batch_idx + 1}/{sum(map(int, trainer.num_val_batches))}")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Notes in the log what was found."""
+        if self.bar is not None:
+            found = {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+            figures = "  ".join(f"{name} {float(value):.6g}" for name, value in found.items())
+            log.debug("step %d: %s", trainer.global_step, figures)
+
+    def _beat(self, trainer: Trainer, doing: str = "") -> None:
+        now = time.monotonic()
+        if self.bar is None or now - self.refreshed < self.bar.mininterval:
+            return
+        self.refreshed = now
+        self._move(trainer, doing)
+        if now - self.logged >= self.log_seconds:
+            self.logged = now
+            log.debug("%s", str(self.bar).strip())
+
+    def _move(self, trainer: Trainer, doing: str = "") -> None:
         assert self.bar is not None
         budget, monitor = find_callback(trainer, Budget), find_callback(trainer, Monitor)
         place = trainer.global_step if self.bar.unit == "step" else round(budget.seconds) if budget else 0
         self.bar.n = min(place, self.bar.total) if self.bar.total else place
         latest = monitor.latest if monitor else {}
-        words = [f"loss {latest['train/loss']:.3f}"] if "train/loss" in latest else []
+        words = [doing] if doing else []
+        words += [f"loss {latest['train/loss']:.3f}"] if "train/loss" in latest else []
         if "train/tokens_per_second" in latest:
             words.append(f"{latest['train/tokens_per_second']:,.0f} {self.unit}/s")
         if "val/loss" in trainer.callback_metrics:

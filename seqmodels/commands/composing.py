@@ -46,7 +46,7 @@ def compose(overrides: list[str] | None = None) -> dict[str, Any]:
 
 def to_plain(config: Any) -> dict[str, Any]:
     """Drops what only the command line needs."""
-    return {key: value for key, value in config.items() if key not in ("resume", "experiment", "trusted")}
+    return {key: value for key, value in config.items() if key not in ("resume", "experiment", "trusted", "plan")}
 
 
 def valid_keys(path: str, arguments: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from seqmodels import resources
 from seqmodels.building import unknown_key
 from seqmodels.commands.composing import options, takers, valid_keys
 from seqmodels.errors import UserError
@@ -17,6 +18,8 @@ _LONGEST = 2000
 def explain(error: BaseException) -> str | None:
     """Returns the one line for a user's mistake; `None` for a fault of the program."""
     for cause in _causes(error):
+        if isinstance(cause, Exception) and (refused := resources.explain(cause)):
+            return refused
         if isinstance(cause, UserError):
             return _one_line(cause)
     if isinstance(error, OverrideParseException):

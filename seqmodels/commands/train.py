@@ -126,6 +126,9 @@ def _run(composed: DictConfig) -> None:
     config = to_plain(plain)
     make_absolute(config.get("data"))
     with trusting(module_names(plain["trusted"])):
+        if plain["plan"]:
+            _plan(config, plain["resume"])
+            return
         outcome = _train(config, plain["resume"])
     _show(outcome.results, outcome.samples, outcome.run)
 
@@ -140,6 +143,15 @@ def _train(config: dict[str, Any], resume: Any) -> "Outcome":
     resumed = runs.load_run(str(resume), key="resume", to_resume=True)
     overrides = [override for override in settings.overrides.task if not override.startswith("trusted=")]
     return train(resumed_config(resumed.config, config, overrides), resumed=resumed)
+
+
+def _plan(config: dict[str, Any], resume: Any) -> None:
+    """Prints what a run would take."""
+    from seqmodels.planning import plan
+
+    if resume is not None:
+        raise UserError(f"debug=plan: plans runs that are new; leave out resume={resume}")
+    print(plan(config).text())
 
 
 def _show(results: dict[str, Any], samples: list[str], run: Path) -> None:

@@ -1,5 +1,8 @@
 """Loaders that continue exactly where a checkpoint left them."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -81,6 +84,7 @@ class ResumableLoader(DataLoader):
             num_workers=num_workers,
             collate_fn=_as_it_is,
             generator=torch.Generator(),
+            worker_init_fn=_leave_signals_to_parent,
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -122,8 +126,26 @@ def evaluation_loader(dataset: Dataset, order: Order, num_workers: int = 0) -> D
         num_workers=num_workers,
         collate_fn=_as_it_is,
         generator=torch.Generator(),
+        worker_init_fn=_leave_signals_to_parent,
     )
 
 
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """Has a worker live on where a terminal or a scheduler signals all processes, so that training can end in order.
+
+    It ends where its parent says so, by its queue or by SIGTERM, and where its parent is gone.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # which tells who sent a signal; not everywhere
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_for_parent, daemon=True).start()
+
+
+def _end_for_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        continue
+    os._exit(0)

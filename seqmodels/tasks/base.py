@@ -76,6 +76,7 @@ class Task(LightningModule):
         self.schedule = schedule or Constant()
         self.total_steps: int | None = None
         self.time_fraction = 0.0
+        self.batch: Any = None
         self.state: State | None = None
         self.evaluation_state: State | None = None
         self.train_loss = RunningMean()
@@ -189,6 +190,14 @@ class Task(LightningModule):
         """Whether a gradient scaler is at work: it skips updates that are not finite, and lowers its scale."""
         return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Remembers the batch, to be told where it is to blame."""
+        self.batch = batch
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Lets go of the batch."""
+        self.batch = None
+
     def check_finite(self, value: Tensor, name: str) -> None:
         """Stops training where a number is not finite; on a GPU only where `assert_finite` asks, without waiting here.
 
@@ -212,6 +221,12 @@ class Task(LightningModule):
             self._diverged("gradient norm", float(self.gradient_norm))
 
     def _diverged(self, name: str, value: float) -> None:
+        blamed = _not_finite(self.batch) if isinstance(self.batch, Window) else None
+        if blamed is not None:
+            raise TrainingDiverged(
+                f"data: {blamed} of batch {self.trainer.fit_loop.epoch_loop.batch_idx + 1} in epoch "
+                f"{self.current_epoch + 1}; the last good checkpoint is kept; expected finite numbers"
+            )
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         raise TrainingDiverged(
             f"the {name} is {value} at step {self.global_step} (learning rate {rate:.3g}, last gradient norm "
@@ -262,3 +277,17 @@ class Task(LightningModule):
         self.state = None if state is None else tuple(state)
         if isinstance(self.schedule, Plateau) and "schedule" in checkpoint:
             self.schedule.load_state_dict(checkpoint["schedule"])
+
+
+def _not_finite(window: Window) -> str | None:
+    """Says what in a batch is no finite number, and where; `None` where all are. NaN as a target is one left out."""
+    for name in ("inputs", "context", "targets"):
+        values = getattr(window, name)
+        if values is None or not values.is_floating_point():
+            continue
+        wrong = values.isinf() if name == "targets" else ~values.isfinite()
+        if wrong.any():
+            place = wrong.nonzero()[0].tolist()
+            step = f", step {place[1] + 1}," if len(place) > 1 else ""
+            return f"{float(values[tuple(place)])} among the {name}, in row {place[0] + 1}{step}"
+    return None
