@@ -4,17 +4,18 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
-from seqmodels import runs
+from seqmodels import processes, runs
 from seqmodels.building import build, check_config
 from seqmodels.callbacks import (
     Budget,
@@ -33,7 +34,7 @@ from seqmodels.data import DataModule
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
 from seqmodels.tasks import Task
-from seqmodels.trainers import TrainerSettings, make_trainer, quiet, read_settings
+from seqmodels.trainers import TrainerSettings, make_trainer, processes_to_start, quiet, read_settings
 
 log = logging.getLogger("seqmodels")
 
@@ -56,10 +57,11 @@ class Outcome:
     samples: list[str]
 
 
-def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | None = None) -> Outcome:
+def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | None = None) -> Outcome | None:
     """Trains a model, or goes on with one.
 
-    Nothing is written before configuration and data are known to be good.
+    Nothing is written before configuration and data are known to be good. Of several processes each trains on its rows
+    of every batch; the first one alone writes, and measures what came of it.
 
     Args:
         config: Plain configuration, as in the run directory's `config.yaml`.
@@ -67,7 +69,7 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
         job: The number of the job in a sweep.
 
     Returns:
-        The run's results, which are in the run directory too.
+        The run's results, which are in the run directory too; `None` in all processes but the first.
 
     Raises:
         UserError: For a mistake in the configuration or the data.
@@ -77,8 +79,11 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
     seed_everything(config["seed"], verbose=False)
     with quiet():
         make_trainer(settings)  # refuses a device that is not there before anything is written
+    _meet(settings)
     data = build(config["data"], "data", spec=resumed.spec if resumed else None)
-    data.setup("fit")
+    data.share = processes.share()
+    with processes.one_ahead():
+        data.setup("fit")
     if resumed:
         _check_same_data(data, resumed)
     model = runs.build_model(config, data.spec)
@@ -89,27 +94,65 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
     callbacks = [*_callbacks(config["callbacks"], model, data.spec), ProgressReport(_unit(data.spec))]
     _check_monitors(callbacks, task, data.splits)
 
-    run = resumed.path if resumed else runs.create(config, data.spec, job)
-    if resumed:
-        runs.write_config(run, config)
-    with logged_to(run / "log.txt"):
+    run = _open_run(config, data.spec, resumed, job)
+    with logged_to(run / "log.txt") if processes.rank() == 0 else nullcontext():
         parameters = sum(parameter.numel() for parameter in model.parameters())
         log.info("%s: %s parameters, %s", runs.shown(run), f"{parameters:,}", _length(task, settings))
-        resumed_step = resumed.checkpoint["global_step"] if resumed else None
-        board = _tensorboard(run, resumed_step)
-        loggers = [board, CsvMetrics(run / runs.METRICS, resumed_step)]
+        _tell_of_processes(resumed)
+        loggers = _loggers(run, resumed)
         with quiet():
             trainer = make_trainer(settings, run, callbacks, loggers)
             checkpoint = resumed.checkpoint_path if resumed else None
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        first = processes.rank() == 0
+        processes.leave()
+        if not first:
+            return None
 
         runs.load_weights(model, runs.load_run(str(run)))
         results = _results(task, data, trainer, settings, run)
         runs.write_json(run / runs.RESULTS, results)
-        _log_hyperparameters(board, config, results)
+        _log_hyperparameters(loggers[0], config, results)
         log.info("finished: %s", results)
     samples = next((callback.texts() for callback in callbacks if isinstance(callback, Samples)), [])
     return Outcome(run, results, samples)
+
+
+def _meet(settings: TrainerSettings) -> None:
+    """Joins the other processes of a run, where it has several.
+
+    Raises:
+        UserError: Where they have not been started, or cannot meet.
+    """
+    to_start = processes_to_start(settings)
+    if to_start > 1:
+        raise UserError(
+            f"trainer.devices={settings.devices}: {to_start} processes train together when `seqmodels train`, torchrun "
+            "or srun starts them"
+        )
+    processes.join(cuda=settings.accelerator != "cpu" and torch.cuda.is_available())
+
+
+def _open_run(config: dict[str, Any], spec: dict[str, Any], resumed: runs.Run | None, job: int | None) -> Path:
+    """Returns the run directory; the first process makes it and tells the others."""
+    run = None
+    if processes.rank() == 0:
+        run = resumed.path if resumed else runs.create(config, spec, job)
+        if resumed:
+            runs.write_config(run, config)
+    run = processes.of_first(run)
+    assert run is not None
+    return run
+
+
+def _tell_of_processes(resumed: runs.Run | None) -> None:
+    """Says how many processes train, and that it is not as many as before."""
+    now = processes.count()
+    before = 1 + len(resumed.checkpoint.get("generators_of_others", [])) if resumed else now
+    if now != before:
+        log.info("trained by %d before, and by %d from here on: the rows are dealt out anew", before, now)
+    elif now > 1:
+        log.info("%d processes share each batch", now)
 
 
 @contextmanager
@@ -198,9 +241,14 @@ def _unit(spec: Mapping[str, Any]) -> str:
     return "characters" if spec.get("tokenizer", {}).get("kind") == "char" else "tokens"
 
 
-def _tensorboard(run: Path, resumed_step: int | None) -> TensorBoardLogger:
-    purge: dict[str, Any] = {} if resumed_step is None else {"purge_step": resumed_step + 1}
-    return TensorBoardLogger(run, name=None, version="tensorboard", default_hp_metric=False, **purge)
+def _loggers(run: Path, resumed: runs.Run | None) -> list[Any]:
+    """Returns TensorBoard's logger and that of `metrics.csv`; none in a process that does not write."""
+    if processes.rank() > 0:
+        return []
+    step = resumed.checkpoint["global_step"] if resumed else None
+    purge: dict[str, Any] = {} if step is None else {"purge_step": step + 1}
+    board = TensorBoardLogger(run, name=None, version="tensorboard", default_hp_metric=False, **purge)
+    return [board, CsvMetrics(run / runs.METRICS, step)]
 
 
 def _callbacks(config: Mapping[str, Any], model: nn.Module, spec: Mapping[str, Any]) -> list[Callback]:
