@@ -138,6 +138,9 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    # `Interruption` has the signals: Lightning's handler of SIGTERM would broadcast to other processes from within
+    # whatever it interrupts, which may be a broadcast, and wait for ever.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
         raise UserError("trainer.precision=16-mixed: needs a GPU; expected 32 or bf16-mixed on a CPU")
     return trainer

@@ -36,7 +36,7 @@ class Interruption(Callback):
         self.replaced: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Takes the signals over, also from Lightning, whose handler would have processes wait for each other."""
+        """Takes the signals over."""
         if stage != "fit":
             return
         for signum in (signal.SIGINT, signal.SIGTERM):
@@ -71,7 +71,7 @@ class Interruption(Callback):
             checkpoints.save_last(trainer)
         raise Interrupted(self.received, trainer.default_root_dir)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Gives the signals back."""
         self._give_back()
 

@@ -1,6 +1,5 @@
 """Several processes on this machine, as torchrun would start them, for many trainings one after the other."""
 
-import csv
 import json
 import os
 import socket
@@ -20,7 +19,7 @@ def train_by_several(tmp_path):
     def run(jobs, count=2):
         pairs = [job if isinstance(job, tuple) else (job, None) for job in jobs]
         with_ports = [
-            {"config": config, "resume": None if resume is None else str(resume), "port": free_port()}
+            {"config": config, "resume": None if resume is None else str(resume), "port": _free_port()}
             for config, resume in pairs
         ]
         path = tmp_path / "jobs.json"
@@ -39,20 +38,7 @@ def train_by_several(tmp_path):
     return run
 
 
-def free_port():
+def _free_port():
     with socket.socket() as chosen:
         chosen.bind(("127.0.0.1", 0))
         return chosen.getsockname()[1]
-
-
-def reported(folder, column):
-    """Returns a column of the `metrics.csv` of the only run in an output folder."""
-    (path,) = folder.glob("*/2*/metrics.csv")
-    with path.open(newline="") as file:
-        return [float(row[column]) for row in csv.DictReader(file) if row[column]]
-
-
-def the_run(folder):
-    """Returns the only run of an output folder."""
-    (run,) = folder.glob("*/2*")
-    return run
