@@ -1,7 +1,7 @@
 """Several processes that train one model: which of them this is, what each takes, what they tell each other.
 
-They are started by `seqmodels train trainer.devices=N`, by torchrun or by srun; without these there is one, and all that
-is asked here answers at once. What is told goes by gloo where it lies on the processor, by NCCL where on a GPU.
+They are started by `seqmodels train trainer.devices=N`, by torchrun or by srun; without these there is one, and all
+that is asked here answers at once. What is told goes by gloo where it lies on the processor, by NCCL where on a GPU.
 """
 
 import os
@@ -87,8 +87,8 @@ def find_place(environment: Mapping[str, str] | None = None) -> Place | None:
         count = int(env["WORLD_SIZE"])
         place = Place(int(env["RANK"]), count, int(env["LOCAL_RANK"]), int(env.get("LOCAL_WORLD_SIZE", count)))
     elif {"SLURM_STEP_ID", "SLURM_PROCID", "SLURM_LOCALID"} <= env.keys():  # a step is what srun starts
-        count = int(env.get("SLURM_STEP_NUM_TASKS") or env.get("SLURM_NTASKS", 1))
-        machines = int(env.get("SLURM_STEP_NUM_NODES") or env.get("SLURM_NNODES", 1))
+        count = int(env.get("SLURM_STEP_NUM_TASKS") or env.get("SLURM_NTASKS", "1"))
+        machines = int(env.get("SLURM_STEP_NUM_NODES") or env.get("SLURM_NNODES", "1"))
         place = Place(int(env["SLURM_PROCID"]), count, int(env["SLURM_LOCALID"]), count // machines)
     else:
         return None

@@ -57,7 +57,7 @@ class Outcome:
     samples: list[str]
 
 
-def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | None = None) -> Outcome | None:
+def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | None = None) -> Outcome:
     """Trains a model, or goes on with one.
 
     Nothing is written before configuration and data are known to be good. Of several processes each trains on its rows
@@ -69,7 +69,7 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
         job: The number of the job in a sweep.
 
     Returns:
-        The run's results, which are in the run directory too; `None` in all processes but the first.
+        The run's results, which are in the run directory too; of several processes the first has them.
 
     Raises:
         UserError: For a mistake in the configuration or the data.
@@ -107,7 +107,7 @@ def train(config: dict[str, Any], resumed: runs.Run | None = None, job: int | No
         first = processes.rank() == 0
         processes.leave()
         if not first:
-            return None
+            return Outcome(run, {}, [])
 
         runs.load_weights(model, runs.load_run(str(run)))
         results = _results(task, data, trainer, settings, run)

@@ -89,12 +89,12 @@ def _run(composed: DictConfig) -> None:
     _make_absolute(config.get("data"))
     with trusting(module_names(plain["trusted"])):
         outcome = _train(config, plain["resume"])
-    if outcome is not None:
+    if outcome is not None and outcome.results:  # of several processes the first has them
         _show(outcome.results, outcome.samples, outcome.run)
 
 
 def _train(config: dict[str, Any], resume: Any) -> "Outcome | None":
-    """Starts a run, or goes on with one; `None` where this process has nothing to show of it."""
+    """Starts a run, or goes on with one; `None` where others have been started for it."""
     from seqmodels.training import resumed_config, train
 
     settings = HydraConfig.get()

@@ -57,5 +57,7 @@ def take_rows(window: Window, share: Share) -> Window:
     """
     num_rows = len(window.inputs)
     rows = share.rows(num_rows)
-    taken = {name: value[rows] for name, value in window._asdict().items() if isinstance(value, torch.Tensor | Sequence)}
+    taken: dict[str, Any] = {
+        name: value[rows] for name, value in window._asdict().items() if isinstance(value, torch.Tensor | Sequence)
+    }
     return window._replace(**taken, stands_in=share.stands_in(num_rows))

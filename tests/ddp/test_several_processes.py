@@ -51,7 +51,9 @@ def test_two_processes_learn_what_one_does_and_resume_to_the_bit(corpus, tmp_pat
         assert_close(reported(two), reported(one))
         assert_close(final_state(two)["state_dict"], final_state(one)["state_dict"])
         assert_close(results(two), results(one))
-    assert_close(final_state(tmp_path / "text_two")["carried_state"], final_state(tmp_path / "text_one")["carried_state"])
+    assert_close(
+        final_state(tmp_path / "text_two")["carried_state"], final_state(tmp_path / "text_one")["carried_state"]
+    )
     whole, parts = final_state(tmp_path / "whole"), final_state(tmp_path / "parts")
     for key in ("state_dict", "optimizer_states", "carried_state"):
         assert_close(parts[key], whole[key], tolerance=0)
@@ -115,7 +117,9 @@ def test_what_srun_says_is_understood():
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_rows_that_were_dealt_out_come_back_in_their_order(num_rows, count):
     inputs = torch.arange(num_rows * 2).view(num_rows, 2)
-    window = Window(inputs, inputs, inputs[:, 0], first=True, handoff=2, num_without_gradient=0, words=(("a",),) * num_rows)
+    window = Window(
+        inputs, inputs, inputs[:, 0], first=True, handoff=2, num_without_gradient=0, words=(("a",),) * num_rows
+    )
     taken = [take_rows(window, Share(rank, count)) for rank in range(count)]
     own = [part for part in taken if not part.stands_in]
     assert sum(len(part.inputs) for part in own) == num_rows
