@@ -174,7 +174,9 @@ def processes_to_start(settings: TrainerSettings) -> int:
             f"{place.local_count}, or null"
         )
     number = place.local_count if place is not None else wanted or 1
-    if 0 < gpus < number or (settings.accelerator == "gpu" and not gpus):
+    if settings.accelerator == "gpu" and not gpus:
+        raise UserError("trainer.accelerator=gpu: this machine has none that torch can use; expected cpu, or auto")
+    if 0 < gpus < number:
         raise UserError(f"trainer.devices={number}: this machine has {gpus} GPUs; expected at most as many")
     return 1 if place is not None else number
 

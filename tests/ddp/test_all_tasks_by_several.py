@@ -124,3 +124,20 @@ def test_what_draws_at_random_is_trained_and_resumed_to_the_bit_too(tmp_path, tr
         whole, parts = final_state(tmp_path / f"{name}_whole"), final_state(tmp_path / f"{name}_parts")
         for key in ("state_dict", "optimizer_states", "carried_state"):
             assert_close(parts[key], whole[key], tolerance=0)
+
+
+@pytest.mark.faults
+def test_limits_of_time_and_decisions_by_figures_are_the_same_in_all(corpus, tmp_path, train_by_several):
+    text = ["data=text_file", f"data.path={corpus}", "data.batch_size=5", *SHORT, "trainer.max_epochs=null"]
+    kinds = {
+        "seconds": ["trainer.max_steps=null", "trainer.max_seconds=1", "callbacks.checkpoints.every_seconds=0.1"],
+        "figures": [
+            *("scheduler=plateau", "scheduler.patience=0", "optimizer.lr=0.3", "callbacks=early_stopping"),
+            *("callbacks.early_stopping.patience=2", "trainer.val_check_interval=3", "trainer.max_steps=60"),
+        ],
+    }
+    train_by_several([{**compose([*text, *kinds[name]]), "output_dir": str(tmp_path / name)} for name in kinds])
+    assert results(tmp_path / "seconds")["train/steps"] > 1
+    assert results(tmp_path / "figures")["train/steps"] < 60
+    train({**compose([*text, *kinds["figures"]]), "output_dir": str(tmp_path / "one")})
+    assert_close(results(tmp_path / "figures"), results(tmp_path / "one"), tolerance=1e-3)
