@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
+from seqmodels import processes
 from seqmodels.errors import UserError
 
 LOCK = ".lock"
@@ -36,7 +35,8 @@ def locked(run: Path) -> Iterator[None]:
     Raises:
         UserError: Where another process trains in it, or nothing can be written there.
     """
-    if getattr(rank_zero_only, "rank", None):
+    place = processes.find_place()
+    if place is not None and place.rank:
         yield
         return
     try:

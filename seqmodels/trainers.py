@@ -12,8 +12,11 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from seqmodels import processes
 from seqmodels.building import call, check_arguments
 from seqmodels.callbacks import AtomicCheckpointIO, Budget, Checkpoints, GeneratorStates, Interruption
 from seqmodels.errors import UserError
@@ -25,6 +28,8 @@ class TrainerSettings:
 
     Args:
         accelerator: "cpu", "gpu" or "auto".
+        devices: Processes on this machine that share each batch, each with a device of its own; "auto" is one for each
+            GPU. Where left out, as many as torchrun or srun has started, or one.
         precision: "32", "bf16-mixed" or "16-mixed".
         max_epochs: Passes over the training part; `None` for no limit.
         max_steps: Updates; `None` for no limit.
@@ -39,6 +44,7 @@ class TrainerSettings:
     """
 
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"
+    devices: int | Literal["auto"] | None = None
     precision: Literal["32", "bf16-mixed", "16-mixed", 32] = "32"
     max_epochs: int | None = None
     max_steps: int | None = None
@@ -52,7 +58,7 @@ class TrainerSettings:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "val_check_interval"):
+        for name in ("devices", "max_epochs", "max_steps", "accumulate_grad_batches", "val_check_interval"):
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise ValueError(f"{name}={value}: expected at least 1")
@@ -105,10 +111,11 @@ def make_trainer(
         by_epochs: dict[str, Any] = {"val_check_interval": settings.val_check_interval, "check_val_every_n_epoch": None}
     else:
         by_epochs = {}
+    environment = LightningEnvironment() if processes.count() == 1 else TorchElasticEnvironment()
     try:
         trainer = Trainer(
             accelerator=settings.accelerator,
-            devices=1,
+            **_spread(),
             precision=settings.precision,
             max_epochs=-1 if settings.max_epochs is None else settings.max_epochs,
             gradient_clip_val=settings.gradient_clip_val,
@@ -119,7 +126,7 @@ def make_trainer(
             deterministic=settings.deterministic,
             callbacks=callbacks,
             logger=logger,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), environment],
             default_root_dir=folder,
             enable_checkpointing=False,
             enable_model_summary=False,
@@ -130,9 +137,47 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    # `Interruption` has the signals: Lightning's handler of SIGTERM would broadcast to other processes from within
+    # whatever it interrupts, which may be a broadcast, and wait for ever.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     if settings.precision == "16-mixed" and trainer.strategy.root_device.type == "cpu":
         raise UserError("trainer.precision=16-mixed: needs a GPU; expected 32 or bf16-mixed on a CPU")
     return trainer
+
+
+def _spread() -> dict[str, Any]:
+    """Returns over which processes a Trainer works: those that have met."""
+    place = processes.find_place()
+    if processes.count() == 1 or place is None:
+        return {"devices": 1}
+    # Parameters may be of no account in a window: the learned initial state behind the first one, a judge that is good
+    # enough. An update then passes over them, as it does in one process.
+    strategy = DDPStrategy(find_unused_parameters=True)
+    return {"devices": place.local_count, "num_nodes": place.count // place.local_count, "strategy": strategy}
+
+
+def processes_to_start(settings: TrainerSettings) -> int:
+    """Returns how many processes are still to be started on this machine; 1 where this one will do.
+
+    Raises:
+        UserError: Where there are fewer GPUs, or others have been started than the settings say.
+    """
+    place = processes.find_place()
+    gpus = 0 if settings.accelerator == "cpu" else torch.cuda.device_count()
+    if settings.devices == "auto" and settings.accelerator == "cpu":
+        raise UserError("trainer.devices=auto: is one process for each GPU; on a CPU expected their number")
+    wanted = max(1, gpus) if settings.devices == "auto" else settings.devices
+    if place is not None and wanted not in (None, place.local_count):
+        raise UserError(
+            f"trainer.devices={settings.devices}: {place.local_count} processes were started on this machine; expected "
+            f"{place.local_count}, or null"
+        )
+    number = place.local_count if place is not None else wanted or 1
+    if settings.accelerator == "gpu" and not gpus:
+        raise UserError("trainer.accelerator=gpu: this machine has none that torch can use; expected cpu, or auto")
+    if 0 < gpus < number:
+        raise UserError(f"trainer.devices={number}: this machine has {gpus} GPUs; expected at most as many")
+    return 1 if place is not None else number
 
 
 def find_device(accelerator: str) -> str:

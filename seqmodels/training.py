@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
-from seqmodels import resources, runs
+from seqmodels import processes, resources, runs
 from seqmodels.building import GROUPS, OPTIONAL_GROUPS, build, check_config
 from seqmodels.callbacks import (
     Budget,
@@ -34,7 +35,7 @@ from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
 from seqmodels.locks import locked
 from seqmodels.tasks import Task
-from seqmodels.trainers import TrainerSettings, make_trainer, quiet, read_settings
+from seqmodels.trainers import TrainerSettings, make_trainer, processes_to_start, quiet, read_settings
 
 log = logging.getLogger("seqmodels")
 
@@ -62,7 +63,8 @@ def train(
 ) -> Outcome:
     """Trains a model, or goes on with one.
 
-    Nothing is written before configuration and data are known to be good.
+    Nothing is written before configuration and data are known to be good. Of several processes each trains on its rows
+    of every batch; the first one alone writes, and measures what came of it.
 
     Args:
         config: Plain configuration, as in the run directory's `config.yaml`.
@@ -71,7 +73,7 @@ def train(
         watchers: Callbacks beside those of the configuration.
 
     Returns:
-        The run's results, which are in the run directory too.
+        The run's results, which are in the run directory too; of several processes the first has them.
 
     Raises:
         UserError: For a mistake in the configuration or the data.
@@ -79,10 +81,9 @@ def train(
     check_config(config)
     with resources.told(config), locked(resumed.path) if resumed else nullcontext():
         prepared = prepare(config, resumed, watchers)
-        run = resumed.path if resumed else runs.create(config, prepared.data.spec, job)
-        if resumed:
-            runs.write_config(run, config)
-        with nullcontext() if resumed else locked(run), logged_to(run / "log.txt"), resources.told(config, run):
+        run = _open_run(config, prepared.data.spec, resumed, job)
+        logged = logged_to(run / "log.txt") if processes.rank() == 0 else nullcontext()
+        with nullcontext() if resumed else locked(run), logged, resources.told(config, run):
             return _run(config, prepared, run, resumed)
 
 
@@ -120,11 +121,14 @@ def prepare(config: Mapping[str, Any], resumed: runs.Run | None = None, watchers
     seed_everything(config["seed"], verbose=False)
     with quiet():
         make_trainer(settings)  # refuses a device that is not there before anything is written
+    _meet(settings)
     with runs.from_files(resumed.path) if resumed else nullcontext():
         if resumed:
             runs.check_model(resumed)
         data = build(config["data"], "data", spec=resumed.spec if resumed else None)
-        data.setup("fit")
+        data.share = processes.share()
+        with processes.one_ahead():
+            data.setup("fit")
         if resumed:
             _check_same_data(data, resumed)
         model = runs.build_model(config, data.spec)
@@ -142,23 +146,63 @@ def _run(config: dict[str, Any], prepared: Prepared, run: Path, resumed: runs.Ru
     task, data, settings = prepared.task, prepared.data, prepared.settings
     parameters = sum(parameter.numel() for parameter in prepared.model.parameters())
     log.info("%s: %s parameters, %s", runs.shown(run), f"{parameters:,}", _length(task, settings))
-    resumed_step = resumed.checkpoint["global_step"] if resumed else None
-    board = _tensorboard(run, resumed_step)
-    loggers = [board, CsvMetrics(run / runs.METRICS, resumed_step)]
+    _tell_of_processes(resumed)
+    loggers = _loggers(run, resumed)
     with quiet():
         underway = _Underway(resumed)
         trainer = make_trainer(settings, run, [*prepared.callbacks, underway], loggers)
         checkpoint = resumed.checkpoint_path if resumed else None
         with underway.told():
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    first = processes.rank() == 0
+    processes.leave()
+    if not first:
+        return Outcome(run, {}, [])
 
     runs.load_weights(prepared.model, runs.load_run(str(run)))
     results = _results(task, data, trainer, settings, run)
     runs.write_json(run / runs.RESULTS, results)
-    _log_hyperparameters(board, config, results)
+    _log_hyperparameters(loggers[0], config, results)
     log.info("finished: %s", results)
     samples = next((callback.texts() for callback in prepared.callbacks if isinstance(callback, Samples)), [])
     return Outcome(run, results, samples)
+
+
+def _meet(settings: TrainerSettings) -> None:
+    """Joins the other processes of a run, where it has several.
+
+    Raises:
+        UserError: Where they have not been started, or cannot meet.
+    """
+    to_start = processes_to_start(settings)
+    if to_start > 1:
+        raise UserError(
+            f"trainer.devices={settings.devices}: {to_start} processes train together when `seqmodels train`, torchrun "
+            "or srun starts them"
+        )
+    processes.join(cuda=settings.accelerator != "cpu" and torch.cuda.is_available())
+
+
+def _open_run(config: dict[str, Any], spec: dict[str, Any], resumed: runs.Run | None, job: int | None) -> Path:
+    """Returns the run directory; the first process makes it and tells the others."""
+    run = None
+    if processes.rank() == 0:
+        run = resumed.path if resumed else runs.create(config, spec, job)
+        if resumed:
+            runs.write_config(run, config)
+    run = processes.of_first(run)
+    assert run is not None
+    return run
+
+
+def _tell_of_processes(resumed: runs.Run | None) -> None:
+    """Says how many processes train, and that it is not as many as before."""
+    now = processes.count()
+    before = 1 + len(resumed.checkpoint.get("generators_of_others", [])) if resumed else now
+    if now != before:
+        log.info("trained by %d before, and by %d from here on: the rows are dealt out anew", before, now)
+    elif now > 1:
+        log.info("%d processes share each batch", now)
 
 
 class _Underway(Callback):
@@ -287,9 +331,14 @@ def _unit(spec: Mapping[str, Any]) -> str:
     return "characters" if spec.get("tokenizer", {}).get("kind") == "char" else "tokens"
 
 
-def _tensorboard(run: Path, resumed_step: int | None) -> TensorBoardLogger:
-    purge: dict[str, Any] = {} if resumed_step is None else {"purge_step": resumed_step + 1}
-    return TensorBoardLogger(run, name=None, version="tensorboard", default_hp_metric=False, **purge)
+def _loggers(run: Path, resumed: runs.Run | None) -> list[Any]:
+    """Returns TensorBoard's logger and that of `metrics.csv`; none in a process that does not write."""
+    if processes.rank() > 0:
+        return []
+    step = resumed.checkpoint["global_step"] if resumed else None
+    purge: dict[str, Any] = {} if step is None else {"purge_step": step + 1}
+    board = TensorBoardLogger(run, name=None, version="tensorboard", default_hp_metric=False, **purge)
+    return [board, CsvMetrics(run / runs.METRICS, step)]
 
 
 def _callbacks(config: Mapping[str, Any], model: nn.Module, spec: Mapping[str, Any]) -> list[Callback]:

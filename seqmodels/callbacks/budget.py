@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from seqmodels import processes
 from seqmodels.callbacks.trainer_state import accumulating
 from seqmodels.tasks import Task
 
@@ -44,13 +45,13 @@ class Budget(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Tells the task how much of the time is gone, for its learning-rate schedule."""
         if self.max_seconds is not None and isinstance(pl_module, Task):
-            pl_module.time_fraction = min(self.seconds / self.max_seconds, 1.0)
+            pl_module.time_fraction = min(processes.largest(self.seconds) / self.max_seconds, 1.0)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Stops where the time is up or the updates are made."""
         if accumulating(trainer):
             return
-        out_of_time = self.max_seconds is not None and self.seconds >= self.max_seconds
+        out_of_time = self.max_seconds is not None and processes.largest(self.seconds) >= self.max_seconds
         if out_of_time or self._all_made(trainer):
             trainer.should_stop = True
 

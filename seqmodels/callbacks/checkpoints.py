@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from seqmodels import processes
 from seqmodels.callbacks.trainer_state import accumulating, validation_follows
 from seqmodels.errors import UserError
 from seqmodels.tasks import Task
@@ -98,7 +99,8 @@ class Checkpoints(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds the folder: `checkpoints/` in the run directory."""
         self.folder = Path(trainer.default_root_dir) / "checkpoints"
-        for unfinished in self.folder.glob(".*.ckpt.*"):  # what a kill left half written
+        # What a kill left half written; what another process writes now is not.
+        for unfinished in self.folder.glob(".*.ckpt.*") if trainer.is_global_zero else ():
             unfinished.unlink(missing_ok=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -113,7 +115,8 @@ class Checkpoints(Callback):
         if trainer.is_last_batch or step == self.saved_step or accumulating(trainer):
             return
         by_steps = self.every_n_steps is not None and step % self.every_n_steps == 0
-        by_time = self.every_seconds is not None and time.monotonic() - self.saved_at >= self.every_seconds
+        since = time.monotonic() - self.saved_at
+        by_time = self.every_seconds is not None and processes.largest(since) >= self.every_seconds
         if trainer.should_stop or by_steps or by_time:
             if validation_follows(trainer):
                 self.due_after_validation = True

@@ -9,6 +9,8 @@ import numpy
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from seqmodels import processes
+
 
 def generator_states() -> dict[str, Any]:
     """Returns the states of Python's, NumPy's, torch's and CUDA's generators, as plain values and tensors."""
@@ -43,21 +45,32 @@ def undisturbed_generators() -> Iterator[None]:
 
 
 class GeneratorStates(Callback):
-    """Saves the states of Python's, NumPy's, torch's and CUDA's generators, and restores them when training starts."""
+    """Saves the states of Python's, NumPy's, torch's and CUDA's generators, and restores them when training starts.
+
+    Of several processes each has states of its own, so that what they draw differs.
+    """
 
     def __init__(self) -> None:
         self.loaded: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Saves all states as plain values and tensors."""
-        checkpoint["generators"] = generator_states()
+        checkpoint["generators"], *others = processes.of_all(generator_states())
+        if others:
+            checkpoint["generators_of_others"] = others
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keeps the states until training starts: setting up draws numbers too."""
-        self.loaded = checkpoint["generators"]
+        states = [checkpoint["generators"], *checkpoint.get("generators_of_others", [])]
+        self.loaded = states[processes.rank()] if processes.rank() < len(states) else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restores the states."""
+        """Restores the states; where there are none, a process that is not alone begins with some of its own."""
         if self.loaded is not None:
             restore_generators(self.loaded)
             self.loaded = None
+        elif processes.count() > 1:
+            seeds = numpy.random.SeedSequence([torch.initial_seed(), processes.rank(), trainer.global_step])
+            random.seed(int(seeds.generate_state(1)[0]))
+            numpy.random.seed(seeds.generate_state(2)[1])
+            torch.manual_seed(int(seeds.generate_state(3)[2]))

@@ -31,7 +31,8 @@ class GradientNorms(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Opens the file; a resumed run writes again what came after its checkpoint."""
-        self.file = CsvMetrics(Path(trainer.default_root_dir) / GRADIENT_NORMS, trainer.global_step)
+        if trainer.is_global_zero:
+            self.file = CsvMetrics(Path(trainer.default_root_dir) / GRADIENT_NORMS, trainer.global_step)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Measures and writes, where it is due: all norms at once, and read from the device at once."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from seqmodels import processes
 from seqmodels.callbacks.checkpoints import Checkpoints
 from seqmodels.callbacks.trainer_state import accumulating, find_callback, validation_follows
 
@@ -29,14 +30,19 @@ class Interrupted(BaseException):
 
 
 class Interruption(Callback):
-    """Turns SIGINT and SIGTERM into a checkpoint and an `Interrupted`; a second SIGINT stops at once."""
+    """Turns SIGINT and SIGTERM into a checkpoint and an `Interrupted`; a second SIGINT stops at once.
+
+    Where one of several processes gets one, all leave after the same update.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.replaced: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Takes the signals over."""
+        if stage != "fit":
+            return
         for signum in (signal.SIGINT, signal.SIGTERM):
             self.replaced[signum] = signal.signal(signum, self._receive)
 
@@ -47,28 +53,29 @@ class Interruption(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Leaves after this update; before a validation or an epoch's end, after those."""
-        if self.received is None or trainer.is_last_batch or accumulating(trainer) or validation_follows(trainer):
+        if trainer.is_last_batch or accumulating(trainer) or validation_follows(trainer):
             return
-        self._leave(trainer)
+        self._leave_if_told(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves after a validation within an epoch."""
-        if self.received is not None and trainer.state.fn == "fit" and not trainer.is_last_batch:
-            self._leave(trainer)
+        if trainer.state.fn == "fit" and not trainer.is_last_batch:
+            self._leave_if_told(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves between two epochs."""
-        if self.received is not None:
-            self._leave(trainer)
+        self._leave_if_told(trainer)
 
-    def _leave(self, trainer: Trainer) -> None:
-        assert self.received is not None
+    def _leave_if_told(self, trainer: Trainer) -> None:
+        self.received = int(processes.largest(self.received or 0)) or None
+        if self.received is None:
+            return
         checkpoints = find_callback(trainer, Checkpoints)
         if checkpoints is not None and checkpoints.saved_step != trainer.global_step:
             checkpoints.save_last(trainer)
         raise Interrupted(self.received, trainer.default_root_dir)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Gives the signals back."""
         self._give_back()
 

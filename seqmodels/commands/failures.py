@@ -11,6 +11,7 @@ from seqmodels import resources
 from seqmodels.building import unknown_key
 from seqmodels.commands.composing import options, takers, valid_keys
 from seqmodels.errors import UserError
+from seqmodels.processes import is_loss_of_others
 
 _LONGEST = 2000
 
@@ -26,6 +27,8 @@ def explain(error: BaseException) -> str | None:
         return _grammar(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _configuration(error)
+    if is_loss_of_others(error):
+        return "another process of this run is gone; the last checkpoint is kept, resume=RUN goes on from there"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError) and error.errno is not None:

@@ -59,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(f"seqmodels {__version__}")
         return 0
+    if {"WORLD_SIZE", "SLURM_STEP_ID"} & os.environ.keys():
+        # Set before torch is imported: every process would print its advice on how to divide the work.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         print(f"seqmodels: {name}: no such command; valid: {', '.join(COMMANDS)}", file=sys.stderr)
@@ -109,11 +112,19 @@ def _guarded(name: str, arguments: list[str], debug: bool) -> int:
 def _fail(error: BaseException, debug: bool) -> int:
     from seqmodels.callbacks import Interrupted
     from seqmodels.commands.failures import explain
+    from seqmodels.commands.launching import LAUNCHED
+    from seqmodels.processes import find_place, first_to_tell, is_loss_of_others
 
     if isinstance(error, Interrupted):
-        print(f"stopped by {error}; go on with: seqmodels train resume={error.run}", file=sys.stderr)
+        place = find_place()
+        if place is None or place.rank == 0:
+            print(f"stopped by {error}; go on with: seqmodels train resume={error.run}", file=sys.stderr)
         return 128 + error.signum
     line = explain(error)
+    if is_loss_of_others(error) and LAUNCHED in os.environ:
+        return 1  # the launcher knows more of it
+    if not first_to_tell():
+        return 2 if line is None else 1
     if debug or line is None:
         traceback.print_exception(error)
     if line is None:

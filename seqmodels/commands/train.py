@@ -12,9 +12,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqmodels import runs
+from seqmodels import processes, runs
 from seqmodels.commands.composing import CONFIG_DIR, make_absolute, options, to_plain
 from seqmodels.commands.failures import explain
+from seqmodels.commands.launching import JOB, launch, watch_launcher
 from seqmodels.errors import UserError
 from seqmodels.trust import module_names, trusting
 
@@ -34,6 +35,9 @@ def main(arguments: list[str]) -> None:
     for key, equals, value in (word.partition("=") for word in arguments):
         if equals and value in ("", "null") and key not in ("experiment", "debug") and options(key):
             raise UserError(f"{key}={value}: required; choose one of {', '.join(options(key))}")
+    if {"-m", "--multirun"} & set(arguments) and processes.find_place() is not None:
+        raise UserError("-m: torchrun and srun start one run; leave them out, trainer.devices=N starts those of a job")
+    watch_launcher()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *_flags_first(arguments)]
     with TemporaryDirectory(prefix="seqmodels-") as folder:
@@ -130,19 +134,45 @@ def _run(composed: DictConfig) -> None:
             _plan(config, plain["resume"])
             return
         outcome = _train(config, plain["resume"])
-    _show(outcome.results, outcome.samples, outcome.run)
+    if outcome is not None and outcome.results:  # of several processes the first has them
+        _show(outcome.results, outcome.samples, outcome.run)
 
 
-def _train(config: dict[str, Any], resume: Any) -> "Outcome":
-    """Starts a run, or goes on with one."""
+def _train(config: dict[str, Any], resume: Any) -> "Outcome | None":
+    """Starts a run, or goes on with one; `None` where others have been started for it."""
     from seqmodels.training import resumed_config, train
 
     settings = HydraConfig.get()
-    if resume is None:
-        return train(config, job=settings.job.num if settings.mode == RunMode.MULTIRUN else None)
-    resumed = runs.load_run(str(resume), key="resume", to_resume=True)
     overrides = [override for override in settings.overrides.task if not override.startswith("trusted=")]
-    return train(resumed_config(resumed.config, config, overrides), resumed=resumed)
+    if resume is not None:
+        saved = runs.read_config(runs.find_run(str(resume), "resume")[0])
+        config = resumed_config(saved, config, overrides)
+    sweeping = settings.mode == RunMode.MULTIRUN
+    job = settings.job.num if sweeping else None
+    if (count := _processes_to_start(config)) > 1:
+        _launch(count, list(settings.overrides.task), job, sweeping)
+        return None
+    if resume is None:
+        return train(config, job=int(os.environ[JOB]) if JOB in os.environ else job)
+    return train(config, resumed=runs.load_run(str(resume), key="resume", to_resume=True))
+
+
+def _processes_to_start(config: dict[str, Any]) -> int:
+    """Returns how many processes are to be started for a run; 1 where this one will do."""
+    if not isinstance(config.get("trainer"), dict) or config["trainer"].get("devices") in (None, 1):
+        return 1
+    from seqmodels.trainers import processes_to_start, read_settings
+
+    return processes_to_start(read_settings(config["trainer"]))
+
+
+def _launch(count: int, overrides: list[str], job: int | None, sweeping: bool) -> None:
+    """Runs one job by several processes, which have said themselves what went wrong."""
+    code = launch(count, overrides, job)
+    if code in (1, 2) and sweeping:
+        raise UserError("its processes have failed")
+    if code:
+        raise SystemExit(code)
 
 
 def _plan(config: dict[str, Any], resume: Any) -> None:

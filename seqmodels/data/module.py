@@ -13,7 +13,9 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from seqmodels.data.loader import Order, ResumableLoader, evaluation_loader
+from seqmodels.data.sharing import SharedBatches
 from seqmodels.errors import UserError
+from seqmodels.processes import Share
 
 if TYPE_CHECKING:
     from seqmodels.data.examples import Example
@@ -72,9 +74,14 @@ class DataModule(LightningDataModule, ABC):
     Args:
         num_workers: Processes that prepare batches ahead; 0 prepares them between updates.
 
+    Attributes:
+        share: What this process takes of each training batch; all of it where there are no others.
+
     Raises:
         UserError: Where it is negative, or far more than there are processors.
     """
+
+    share = Share()
 
     def __init__(self, num_workers: int = 0):
         super().__init__()
@@ -152,7 +159,10 @@ class DataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> ResumableLoader:
         """Returns a loader at the beginning of epoch 0, or once at the place that `load_state_dict` was given."""
-        loader = ResumableLoader(*self._ready.training(), num_workers=self.num_workers)
+        dataset, order = self._ready.training()
+        if self.share.count > 1:
+            dataset = SharedBatches(dataset, self.share)
+        loader = ResumableLoader(dataset, order, num_workers=self.num_workers)
         if self._place is not None:
             loader.load_state_dict(self._place)
             self._place = None
@@ -165,7 +175,10 @@ class DataModule(LightningDataModule, ABC):
         dataset, order = self._ready.training()
         digest = hashlib.sha256(str(len(order)).encode())
         for place in range(0, len(order), max(1, len(order) // NUM_FINGERPRINTED)):
-            for value in filter(lambda value: value is not None, dataset[next(order.keys(0, place))]):
+            window = dataset[next(order.keys(0, place))]
+            for value in (window[at] for at, name in enumerate(window._fields) if name != "stands_in"):
+                if value is None:
+                    continue
                 digest.update(value.numpy().tobytes() if isinstance(value, torch.Tensor) else str(value).encode())
         return digest.hexdigest()[:16]
 

@@ -159,6 +159,7 @@ class Window(NamedTuple):
         context_lengths: Where that is a sequence, the steps of each that are not padding `(batch,)`; otherwise `None`.
         references: The text of each row's target as people wrote it; `None` where tokens are all there is.
         words: What the source of each row has beyond the vocabulary, see `Example`; `None` where that is not asked for.
+        stands_in: Whether the rows are those of another process and count for nothing here, see `Share`.
     """
 
     inputs: Tensor
@@ -171,6 +172,7 @@ class Window(NamedTuple):
     context_lengths: Tensor | None = None
     references: tuple[str, ...] | None = None
     words: tuple[tuple[str, ...], ...] | None = None
+    stands_in: bool = False
 
     def on(self, device: torch.device) -> "Window":
         """Returns the window with its tensors on a device."""

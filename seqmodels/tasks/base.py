@@ -8,9 +8,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from seqmodels import processes
 from seqmodels.data import TBPTT, DataModule, Window
 from seqmodels.errors import UserError
 from seqmodels.nn import State, map_state
+from seqmodels.tasks.losses.loss import mean_loss
 from seqmodels.tasks.reporting import Row
 from seqmodels.tasks.schedules import Constant, Plateau, Progress, Schedule
 from seqmodels.tasks.teacher_forcing import TeacherForcing
@@ -78,6 +80,7 @@ class Task(LightningModule):
         self.time_fraction = 0.0
         self.batch: Any = None
         self.state: State | None = None
+        self.stands_in = False
         self.evaluation_state: State | None = None
         self.train_loss = RunningMean()
         self.evaluation_loss = RunningMean()
@@ -124,17 +127,40 @@ class Task(LightningModule):
         """Returns tables in Markdown of the part that was evaluated last, by their names."""
         return {}
 
-    def count_steps(self, lengths: Tensor, num_scored: int, steps: int) -> None:
-        """Counts the steps of a training window, and how many are padding.
+    def learn_from(self, lost: Tensor, count: Tensor, window: Window, num_scored: int) -> Tensor:
+        """Adds what a training window lost to the running sums, and counts its steps.
+
+        Of several processes each has some rows of a batch. The sums are those of the whole batch in all of them, and
+        what each minimises is weighted so that the average of their gradients is the gradient of the batch's mean.
 
         Args:
-            lengths: Steps of each row that are no padding `(batch,)`.
-            num_scored: How many of the last steps count.
-            steps: Steps of the window.
+            lost: The summed loss of this process's rows.
+            count: How many items it was summed over.
+            window: The window.
+            num_scored: How many of its last steps count.
+
+        Returns:
+            What to minimise, a mean over the items.
+
+        Raises:
+            TrainingDiverged: The mean is not a finite number.
         """
-        valid = (lengths - (steps - num_scored)).clamp(min=0).sum()
+        steps = window.inputs.shape[1]
+        valid = (window.lengths - (steps - num_scored)).clamp(min=0).sum()
+        padding = len(window.lengths) * num_scored - valid
+        mean = everyones = mean_loss(lost, count)
+        if processes.count() > 1:
+            sums = torch.stack([value.detach().double() for value in (lost, count, valid, padding)])
+            everyone = processes.total(torch.zeros_like(sums) if window.stands_in else sums)
+            factor = everyone.new_zeros(()) if window.stands_in else processes.count() * mean_loss(sums[1], everyone[1])
+            mean = mean * factor.to(mean.dtype)
+            _, count, valid, padding = everyone
+            everyones = mean_loss(everyone[0], count)
+        self.check_finite(everyones, "loss")
+        self.train_loss.add(everyones, count)
         self.tokens_seen = self.tokens_seen + valid
-        self.padding_seen = self.padding_seen + (len(lengths) * num_scored - valid)
+        self.padding_seen = self.padding_seen + padding
+        return mean
 
     # Optimisation
 
@@ -247,14 +273,15 @@ class Task(LightningModule):
         """Reports the part that was measured, and lets a plateau schedule see it."""
         self._report(self.evaluation_split)
         if isinstance(self.schedule, Plateau) and self.trainer.state.fn == "fit":
-            self.schedule.observe(self.evaluation_loss.compute())
+            self.schedule.observe(processes.of_first(self.evaluation_loss.compute()))
 
     def on_test_epoch_end(self) -> None:
         """Reports the test part."""
         self._report("test")
 
     def _report(self, split: str) -> None:
-        for name, value in self.evaluation_metrics(split).items():
+        # Each process measures all of the part; where they may differ in the last bit, all go by what the first has.
+        for name, value in processes.of_first(self.evaluation_metrics(split)).items():
             self.log(f"{split}/{name}", value, logger=False)
         self.evaluation_state = None
 
@@ -264,7 +291,7 @@ class Task(LightningModule):
         """Keeps the carried state, the sums since the last report, and what the schedule remembers."""
         sums = (self.train_loss.total, self.train_loss.count, self.tokens_seen, self.padding_seen)
         checkpoint["running_sums"] = [float(value) for value in sums]
-        checkpoint["carried_state"] = None if self.state is None else map_state(torch.Tensor.cpu, self.state)
+        checkpoint["carried_state"] = self._state_of_all()
         if isinstance(self.schedule, Plateau):
             checkpoint["schedule"] = self.schedule.state_dict()
 
@@ -274,9 +301,41 @@ class Task(LightningModule):
         self.train_loss.total, self.train_loss.count = total, count
         self.tokens_seen, self.padding_seen = int(tokens), int(padding)
         state = checkpoint["carried_state"]
-        self.state = None if state is None else tuple(state)
+        if state is not None:
+            rows = processes.share().rows(state[0].shape[1])
+            state = tuple(tensor[:, rows].contiguous() for tensor in state)
+        self.state = state
         if isinstance(self.schedule, Plateau) and "schedule" in checkpoint:
             self.schedule.load_state_dict(checkpoint["schedule"])
+
+    def _state_of_all(self) -> State | None:
+        """Returns the carried state of all rows in their order, those of other processes too."""
+        if self.state is None and processes.count() == 1:
+            return None
+        own = None if self.state is None else map_state(torch.Tensor.cpu, self.state)
+        parts = processes.of_all(None if self.stands_in else own)
+        states = [state for state in parts if state is not None]
+        return join_rows(states) if states else None
+
+
+def join_rows(states: list[State]) -> State:
+    """Puts the rows that `Share` dealt out back in their order.
+
+    Args:
+        states: Those of each process that had any rows, by its number; rows are at dimension 1.
+
+    Example:
+        >>> join_rows([(torch.tensor([[0, 2, 4]]),), (torch.tensor([[1, 3]]),)])
+        (tensor([[0, 1, 2, 3, 4]]),)
+    """
+    joined = []
+    for parts in zip(*states, strict=True):
+        rows = sum(part.shape[1] for part in parts)
+        whole = parts[0].new_empty((parts[0].shape[0], rows, *parts[0].shape[2:]))
+        for rank, part in enumerate(parts):
+            whole[:, rank :: len(parts)] = part
+        joined.append(whole)
+    return tuple(joined)
 
 
 def _not_finite(window: Window) -> str | None:

@@ -90,11 +90,7 @@ class Forecasting(SequenceTask):
         outputs = self.model.forecast(window.inputs, feed, forced, window.num_without_gradient)
         steps = outputs.shape[1] if self.score_context else horizon
         total, count = self.loss(outputs[:, -steps:], window.targets[:, -steps:])
-        loss = total / count.clamp(min=1)
-        self.check_finite(loss, "loss")
-        self.train_loss.add(loss, count)
-        self.count_steps(window.lengths, window.inputs.shape[1], window.inputs.shape[1])
-        return loss
+        return self.learn_from(total, count, window, window.inputs.shape[1])
 
     def run(self, window: Window, state: State | None) -> tuple[Tensor, Tensor, State | None]:
         """Returns what the model makes of a batch, reading its own point forecasts, twice, and no state."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
+from seqmodels import processes
 from seqmodels.nn import make_recurrent, valid_mask
 
 
@@ -54,23 +55,26 @@ class ProfessorForcing(nn.Module):
         self.weight, self.learn_below, self.teach_above = weight, learn_below, teach_above
         self.judge = _Judge(features, cell, hidden_size)
 
-    def forward(self, forced: Tensor, free: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, forced: Tensor, free: Tensor, lengths: Tensor, weight: Tensor | int | None = None) -> Tensor:
         """Returns what is added to the loss.
 
         Args:
             forced: Hidden outputs under teacher forcing `(batch, time, features)`; no gradient flows back into them.
             free: Those of the model reading its own predictions, likewise.
             lengths: Steps of each row `(batch,)`.
+            weight: How many of the rows count among those of all processes, see `part_of_mean`; all where left out.
         """
+        weight = len(lengths) if weight is None else weight
         on_forced, on_free = self.judge(forced.detach(), lengths), self.judge(free.detach(), lengths)
-        right = float(torch.cat([on_forced > 0, on_free < 0]).float().mean())
+        is_right = torch.cat([on_forced > 0, on_free < 0]).float().mean()
+        right = float(processes.total(processes.part_of_mean(is_right, weight))) / processes.count()
         loss = free.new_zeros(())
         if right < self.learn_below:
             loss = loss + (softplus(-on_forced) + softplus(on_free)).mean()
         if right > self.teach_above:
             fixed = {name: parameter.detach() for name, parameter in self.judge.named_parameters()}
             loss = loss + self.weight * softplus(-functional_call(self.judge, fixed, (free, lengths))).mean()
-        return loss
+        return processes.part_of_mean(loss, weight)
 
 
 class _Judge(nn.Module):

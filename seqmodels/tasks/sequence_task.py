@@ -12,6 +12,7 @@ from seqmodels.data.windows import WHOLE_SEQUENCES
 from seqmodels.errors import UserError
 from seqmodels.models import EncoderDecoder, SequenceModel
 from seqmodels.nn import State, activation_penalty, map_state, temporal_activation_penalty, valid_mask
+from seqmodels.processes import part_of_mean
 from seqmodels.tasks.base import Task
 from seqmodels.tasks.losses import Loss, mean_loss
 from seqmodels.tasks.measures import Measure
@@ -64,18 +65,15 @@ class SequenceTask(Task):
 
     def training_step(self, window: Window, batch_idx: int) -> Tensor:
         """Runs one window of truncated backpropagation and carries the state on."""
+        self.stands_in = window.stands_in
         if window.first:
             self.state = None
         elif self.state is not None:
             self.state = map_state(lambda tensor: tensor.to(self.device), self.state)
         hidden, outputs, self.state = self.run(window, self.state)
         total, count = self.score(self.training_loss, outputs, window)
-        loss = mean_loss(total, count)
-        self.check_finite(loss, "loss")
-        self.train_loss.add(loss, count)
-        steps = window.inputs.shape[1]
-        self.count_steps(window.lengths, steps if self.model.readout else window.targets.shape[1], steps)
-        return loss + self._penalty(hidden, window)
+        num_scored = window.inputs.shape[1] if self.model.readout else window.targets.shape[1]
+        return self.learn_from(total, count, window, num_scored) + self._penalty(hidden, window)
 
     def validation_step(self, window: Window, batch_idx: int) -> None:
         """Adds one window to the sums and to the measures."""
@@ -143,9 +141,12 @@ class SequenceTask(Task):
         valid = valid_mask(window.lengths, steps)[:, steps - hidden.shape[1] :]
         penalty: Tensor | float = 0.0
         if self.activation_penalty:
-            penalty = penalty + self.activation_penalty * activation_penalty(hidden, valid)
+            value = part_of_mean(activation_penalty(hidden, valid), weight_of(window, valid))
+            penalty = penalty + self.activation_penalty * value
         if self.temporal_activation_penalty:
-            penalty = penalty + self.temporal_activation_penalty * temporal_activation_penalty(hidden, valid)
+            changes = valid[:, 1:] & valid[:, :-1]
+            value = part_of_mean(temporal_activation_penalty(hidden, valid), weight_of(window, changes))
+            penalty = penalty + self.temporal_activation_penalty * value
         return penalty
 
     def predict_rows(self, window: Window, spec: Mapping[str, Any]) -> list[list[Row]]:
@@ -189,6 +190,11 @@ class SequenceTask(Task):
     def tables(self) -> dict[str, str]:
         """Returns the measures' tables of the part that was evaluated last."""
         return {name: table for measure in self.measures for name, table in measure.tables().items()}
+
+
+def weight_of(window: Window, counted: Tensor) -> Tensor | int:
+    """Returns how many of something a window's rows have; none where they are those of another process."""
+    return 0 if window.stands_in else counted.sum()
 
 
 def _checked(name: str, factor: float) -> float:

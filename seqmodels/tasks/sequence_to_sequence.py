@@ -12,12 +12,14 @@ from seqmodels.data.windows import WHOLE_SEQUENCES
 from seqmodels.errors import UserError
 from seqmodels.models import EncoderDecoder
 from seqmodels.nn.attention import coverage_loss
+from seqmodels.processes import part_of_mean
 from seqmodels.tasks.free_running import Feed, run_freely
 from seqmodels.tasks.language_modelling import LanguageModelling
 from seqmodels.tasks.losses import CrossEntropy, Loss
 from seqmodels.tasks.measures import Measure
 from seqmodels.tasks.professor_forcing import ProfessorForcing
 from seqmodels.tasks.schedules import Schedule
+from seqmodels.tasks.sequence_task import weight_of
 from seqmodels.tasks.teacher_forcing import TeacherForcing
 
 
@@ -110,9 +112,11 @@ class SequenceToSequence(LanguageModelling):
         penalty = super()._penalty(vectors, window)
         if self.coverage_penalty:
             assert weights is not None
-            penalty = penalty + self.coverage_penalty * coverage_loss(weights, window.lengths)
+            steps = weight_of(window, window.lengths)
+            penalty = penalty + self.coverage_penalty * part_of_mean(coverage_loss(weights, window.lengths), steps)
         if self.professor is not None:
-            penalty = penalty + self.professor(vectors, self._free(window), window.lengths)
+            rows = weight_of(window, torch.ones_like(window.lengths))
+            penalty = penalty + self.professor(vectors, self._free(window), window.lengths, rows)
         return penalty
 
     def _free(self, window: Window) -> Tensor:
