@@ -16,6 +16,7 @@ def kept(tmp_path):
         for number, metrics in enumerate(validations):
             trainer = SimpleNamespace(
                 state=SimpleNamespace(fn="fit"),
+                is_global_zero=True,
                 default_root_dir=tmp_path,
                 callback_metrics=metrics,
                 should_stop=False,
