@@ -5,7 +5,7 @@ that is asked here answers at once. What is told goes by gloo where it lies on t
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +70,22 @@ class Share:
     def rows(self, num_rows: int) -> slice:
         """Returns which rows it takes of so many."""
         return slice(0, 1) if self.stands_in(num_rows) else slice(self.rank, None, self.count)
+
+
+def join_rows(parts: Sequence[Tensor]) -> Tensor:
+    """Puts rows that `Share` dealt out back in their order.
+
+    Args:
+        parts: Those of each process that had any, by its number; rows are at dimension 1.
+
+    Example:
+        >>> join_rows([torch.tensor([[0, 2, 4]]), torch.tensor([[1, 3]])])
+        tensor([[0, 1, 2, 3, 4]])
+    """
+    whole = parts[0].new_empty((parts[0].shape[0], sum(part.shape[1] for part in parts), *parts[0].shape[2:]))
+    for rank, part in enumerate(parts):
+        whole[:, rank :: len(parts)] = part
+    return whole
 
 
 def find_place(environment: Mapping[str, str] | None = None) -> Place | None:

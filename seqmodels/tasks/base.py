@@ -310,32 +310,10 @@ class Task(LightningModule):
 
     def _state_of_all(self) -> State | None:
         """Returns the carried state of all rows in their order, those of other processes too."""
-        if self.state is None and processes.count() == 1:
-            return None
         own = None if self.state is None else map_state(torch.Tensor.cpu, self.state)
         parts = processes.of_all(None if self.stands_in else own)
         states = [state for state in parts if state is not None]
-        return join_rows(states) if states else None
-
-
-def join_rows(states: list[State]) -> State:
-    """Puts the rows that `Share` dealt out back in their order.
-
-    Args:
-        states: Those of each process that had any rows, by its number; rows are at dimension 1.
-
-    Example:
-        >>> join_rows([(torch.tensor([[0, 2, 4]]),), (torch.tensor([[1, 3]]),)])
-        (tensor([[0, 1, 2, 3, 4]]),)
-    """
-    joined = []
-    for parts in zip(*states, strict=True):
-        rows = sum(part.shape[1] for part in parts)
-        whole = parts[0].new_empty((parts[0].shape[0], rows, *parts[0].shape[2:]))
-        for rank, part in enumerate(parts):
-            whole[:, rank :: len(parts)] = part
-        joined.append(whole)
-    return tuple(joined)
+        return tuple(processes.join_rows(parts) for parts in zip(*states, strict=True)) if states else None
 
 
 def _not_finite(window: Window) -> str | None:

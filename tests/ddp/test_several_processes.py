@@ -14,8 +14,7 @@ from seqmodels.commands.composing import compose
 from seqmodels.data import Window
 from seqmodels.data.sharing import take_rows
 from seqmodels.errors import UserError
-from seqmodels.processes import Share, find_place
-from seqmodels.tasks.base import join_rows
+from seqmodels.processes import Share, find_place, join_rows
 from seqmodels.training import train
 
 SHORT = ["trainer=cpu", "trainer.max_steps=8", "callbacks.monitor.every_n_steps=1", "scheduler=constant"]
@@ -124,7 +123,7 @@ def test_rows_that_were_dealt_out_come_back_in_their_order(num_rows, count):
     own = [part for part in taken if not part.stands_in]
     assert sum(len(part.inputs) for part in own) == num_rows
     assert all(len(part.inputs) == len(part.words) == len(part.lengths) >= 1 for part in taken)
-    (whole,) = join_rows([(part.inputs[None],) for part in own])
+    whole = join_rows([part.inputs[None] for part in own])
     assert torch.equal(whole[0], inputs)
 
 
