@@ -115,18 +115,19 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def find_run(name: str, key: str = "run") -> tuple[Path, Path | None]:
+def find_run(name: str, key: str = "run", to_resume: bool = False) -> tuple[Path, Path | None]:
     """Finds a run by what a user types.
 
     Args:
         name: A run directory, a checkpoint file in one, or `latest` for the newest under `outputs/`.
         key: The key it was given by, for messages.
+        to_resume: Whether training is to go on, which it cannot from what was exported.
 
     Returns:
         The run directory, and the checkpoint file where one was named.
 
     Raises:
-        UserError: Where there is none.
+        UserError: Where there is none, or it cannot be gone on with.
     """
     path = Path("outputs", "latest") if name == "latest" else Path(name)
     if name == "latest" and not path.exists():
@@ -137,6 +138,8 @@ def find_run(name: str, key: str = "run") -> tuple[Path, Path | None]:
         raise UserError(f"{key}={name}: no such run directory, checkpoint file or `latest`")
     if not (path / CONFIG).is_file() and not exports.is_export(path):
         raise UserError(f"{key}={name}: not a run directory, it has no {CONFIG}")
+    if to_resume and exports.is_export(path):
+        raise UserError(f"{key}={name}: was exported for use, without what training goes on from")
     return path.resolve(), None
 
 
@@ -213,10 +216,8 @@ def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
     Raises:
         UserError: Where something is missing or damaged.
     """
-    path, checkpoint_path = find_run(name, key)
+    path, checkpoint_path = find_run(name, key, to_resume)
     if exports.is_export(path):
-        if to_resume:
-            raise UserError(f"{key}={name}: was exported for use, without what training goes on from")
         about = path / exports.ABOUT
         config, spec, checkpoint = exports.read_export(path)
         config, spec = _checked_config(config, about), _checked_spec(spec, about)

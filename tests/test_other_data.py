@@ -133,7 +133,10 @@ def test_captions_of_the_run_are_not_those_of_other_images(learned, figures, tol
     (tmp_path / "other" / "broken.png").write_text("no image")
     code, out, err = told("predict", f"run={run}", f"input={tmp_path / 'other'}", f"output={tmp_path / 'out.csv'}")
     assert (code, "5 predictions, 1 that" in out) == (0, True)
-    assert err == f"seqmodels: {tmp_path / 'other' / 'broken.png'}: is no image that can be read\n"
+    assert (
+        err
+        == f"seqmodels: {tmp_path / 'other' / 'broken.png'}: is no image that can be read; expected PNG, JPEG, GIF, BMP, TIFF, WEBP, PPM\n"
+    )
     assert [row["file"] for row in read(tmp_path / "out.csv")] == ["broken.png", *(f"{name}.png" for name in "vwxyz")]
     (tmp_path / "list.tsv").write_text("other/v.png\nother/broken.png\n")
     _, _, err = told("predict", f"run={run}", f"input={tmp_path / 'list.tsv'}", f"output={tmp_path / 'out.csv'}")

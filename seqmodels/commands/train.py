@@ -145,7 +145,7 @@ def _train(config: dict[str, Any], resume: Any) -> "Outcome | None":
     settings = HydraConfig.get()
     overrides = [override for override in settings.overrides.task if not override.startswith("trusted=")]
     if resume is not None:
-        saved = runs.read_config(runs.find_run(str(resume), "resume")[0])
+        saved = runs.read_config(runs.find_run(str(resume), "resume", to_resume=True)[0])
         config = resumed_config(saved, config, overrides)
     sweeping = settings.mode == RunMode.MULTIRUN
     job = settings.job.num if sweeping else None

@@ -152,7 +152,7 @@ def test_a_resumed_run_keeps_its_data(fails, damaged, corpus):
 
 
 def test_unknown_commands_and_keys(fails):
-    assert "no such command; valid: train, evaluate" in fails("trian")
+    assert "no such command; valid: train, tune, evaluate" in fails("trian")
     assert "tempratur=2: no such key; did you mean temperature?" in fails("generate", "tempratur=2")
     assert "length=many: expected an integer" in fails("generate", "length=many")
     assert "split=tset: expected one of train, val, test" in fails("evaluate", "split=tset")

@@ -148,6 +148,7 @@ def test_torchrun_and_srun_and_sweeps_start_the_same_training(corpus, tmp_path):
     assert the_run(folders[2]).name.endswith("_1")  # the number of its job
 
 
+@pytest.mark.faults
 def test_a_sweep_is_not_started_by_torchrun(tmp_path):
     own = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     arguments = ["train", "-m", "seed=1,2", f"output_dir={tmp_path}"]

@@ -61,6 +61,7 @@ def test_two_processes_learn_what_one_does_and_resume_to_the_bit(corpus, tmp_pat
     assert not torch.equal(second["torch"], whole["generators"]["torch"])
 
 
+@pytest.mark.faults
 def test_a_signal_ends_all_processes_with_one_checkpoint_and_one_process_goes_on(corpus, tmp_path, capsys):
     output = tmp_path / "outputs"
     settings = [*SHORT, "data=text_file", f"data.path={corpus}", "trainer=ddp_cpu", "trainer.max_steps=100000"]

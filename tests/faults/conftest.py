@@ -5,6 +5,8 @@ import subprocess
 import pytest
 from processes import Nursery
 
+collect_ignore = ["nursery.py"]  # a program of its own
+
 
 @pytest.fixture(scope="session")
 def nursery(cache):

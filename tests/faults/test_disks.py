@@ -20,6 +20,7 @@ def filled(folder, free):
     (folder / "ballast").write_bytes(bytes(max(room, 0)))
 
 
+@pytest.mark.faults
 def test_a_disk_that_fills_up_while_training(start, mount, corpus, tmp_path):
     """A real file system without room for one more checkpoint: what is there stays whole, and the run goes on later."""
     disk = mount(tmp_path / "disk", "size=3m")

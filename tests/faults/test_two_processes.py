@@ -10,7 +10,7 @@ from seqmodels.errors import UserError
 from seqmodels.locks import LOCK, locked
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.faults), 2])
 def test_the_second_process_is_refused_until_the_first_is_dead(start, corpus, tmp_path, workers):
     arguments = ["train", f"data.path={corpus}", *RUN, f"data.num_workers={workers}", "trainer.max_epochs=1"]
     undisturbed = start(*arguments, f"output_dir={tmp_path / 'undisturbed'}")

@@ -262,6 +262,7 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(run, refused, name):
                 resumed(run)
 
 
+@pytest.mark.faults
 def test_a_process_with_little_memory_refuses_them_too(run):
     """From the command line, as a user would: an address space of 4 GiB, most of which torch alone asks for."""
     spoil(run, "config.yaml", "model.hidden_size", 10**9)

@@ -44,6 +44,7 @@ def processes_of_its_own():
     get_reusable_executor().shutdown(wait=True)
 
 
+@pytest.mark.faults
 def test_a_failing_job_in_another_process_is_counted_and_costs_no_other(work, capfd):
     assert main(["train", "-m", *SMALL, *JOBLIB, "model.hidden_size=-1,4"]) == 1
     said = capfd.readouterr().err

@@ -46,6 +46,7 @@ def assert_nothing_lost(trials, wanted):
             assert again[trial.number] == trial.params
 
 
+@pytest.mark.faults
 def test_a_killed_worker_costs_nothing(work, command, trials, capfd):
     """Two workers on SQLite; one is killed by SIGKILL in the middle of a trial."""
     killed, ended = [], threading.Event()
