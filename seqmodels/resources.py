@@ -4,6 +4,7 @@ import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,36 @@ _ASKED = re.compile(
 _WORKER_DIED = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)[^.]*?(?:killed by signal: (\w+)|exited)")
 
 
+@dataclass
+class Where:
+    """Where a run is written, once that is known.
+
+    Args:
+        run: Its directory.
+    """
+
+    run: Path | None = None
+
+
 @contextmanager
-def told(config: Mapping[str, Any], run: Path | None = None) -> Iterator[None]:
+def told(config: Mapping[str, Any]) -> Iterator[Where]:
     """Turns what the machine refuses within the block into one line that names keys of the configuration.
 
     Args:
         config: The configuration of the run.
-        run: Its directory, where there is one yet.
+
+    Yields:
+        What is to be given the run's directory when there is one: torch tells of a dead worker in whatever code is
+        running, so that one block has to cover all of it.
 
     Raises:
         UserError: For memory that is not there, a worker that died, a disk that takes no more.
     """
+    where = Where()
     try:
-        yield
+        yield where
     except Exception as error:
-        line = explain(error, config, run)
+        line = explain(error, config, where.run)
         if line is None:
             raise
         raise UserError(line) from error

@@ -79,11 +79,12 @@ def train(
         UserError: For a mistake in the configuration or the data.
     """
     check_config(config)
-    with resources.told(config), locked(resumed.path) if resumed else nullcontext():
+    with resources.told(config) as where, locked(resumed.path) if resumed else nullcontext():
         prepared = prepare(config, resumed, watchers)
         run = _open_run(config, prepared.data.spec, resumed, job)
         logged = logged_to(run / "log.txt") if processes.rank() == 0 else nullcontext()
-        with nullcontext() if resumed else locked(run), logged, resources.told(config, run):
+        where.run = run
+        with nullcontext() if resumed else locked(run), logged:
             return _run(config, prepared, run, resumed)
 
 
