@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
+from same_bits import final_state, same
 
 from seqmodels import runs
 from seqmodels.callbacks import Checkpoints, Interrupted
@@ -46,21 +46,6 @@ def archive(monkeypatch, tmp_path):
 
     monkeypatch.setattr(Checkpoints, "save_last", keep)
     return folder
-
-
-def final_state(run):
-    checkpoint = runs.load_checkpoint(run / "checkpoints" / "last.ckpt")
-    return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "carried_state", "global_step")}
-
-
-def same(left, right):
-    if isinstance(left, torch.Tensor):
-        return torch.equal(left, right)
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
-    return left == right
 
 
 @pytest.mark.parametrize(

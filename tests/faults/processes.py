@@ -8,10 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
-from seqmodels import runs
-
 # A small training with a checkpoint after each update, so that kills fall into writing one as often as into anything.
 RUN = [
     *("data=text_file", "trainer=cpu", "model.hidden_size=24", "model.output_dropout=0.2", "data.batch_size=8"),
@@ -98,20 +94,3 @@ def wait_until(condition, process, seconds=120.0):
     while not (held := condition()) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.005)
     return bool(held)
-
-
-def final_state(run):
-    """Returns what a run has learned, to the bit."""
-    checkpoint = runs.load_checkpoint(Path(run, "checkpoints", "last.ckpt"))
-    return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "carried_state", "global_step")}
-
-
-def same(left, right):
-    """Tells whether two states are the same to the bit."""
-    if isinstance(left, torch.Tensor):
-        return torch.equal(left, right)
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
-    return left == right

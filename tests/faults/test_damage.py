@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import same
+from same_bits import same
 
 from seqmodels import runs
 from seqmodels.commands.main import main

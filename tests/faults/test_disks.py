@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from processes import RUN, final_state, same, wait_until
+from processes import RUN, wait_until
+from same_bits import final_state, same
 
 from seqmodels import runs
 from seqmodels.callbacks import CsvMetrics

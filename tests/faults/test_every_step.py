@@ -7,7 +7,7 @@ import itertools
 import shutil
 
 import pytest
-from processes import final_state, same
+from same_bits import final_state, same
 
 from seqmodels import runs
 from seqmodels.callbacks import Checkpoints

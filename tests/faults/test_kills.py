@@ -5,7 +5,8 @@ import signal
 import time
 
 import pytest
-from processes import RUN, final_state, same, wait_until
+from processes import RUN, wait_until
+from same_bits import final_state, same
 
 from seqmodels import runs
 

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 import torch
-from processes import RUN, final_state, same, wait_until
+from processes import RUN, wait_until
+from same_bits import final_state, same
 
 from seqmodels import resources
 from seqmodels.data import TextFile

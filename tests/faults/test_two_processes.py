@@ -4,7 +4,8 @@ import signal
 import subprocess
 
 import pytest
-from processes import RUN, final_state, same, wait_until
+from processes import RUN, wait_until
+from same_bits import final_state, same
 
 from seqmodels.errors import UserError
 from seqmodels.locks import LOCK, locked
