@@ -184,6 +184,8 @@ def check_arguments(
 def unknown_key(path: str, key: str, value: Any, valid: list[str]) -> str:
     """Says that a key is not known, what it may have meant, and which there are."""
     full = f"{path}.{key}" if path else key
+    if value is not None and not isinstance(value, str | int | float | list | tuple | dict):
+        value = type(value).__name__  # a part of a model, built already
     valid = [name for name in valid if not name.startswith("_")]
     close = difflib.get_close_matches(key, valid, n=1)
     hint = f"did you mean {close[0]}? " if close else ""

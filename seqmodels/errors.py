@@ -1,5 +1,19 @@
 """The one exception that tells a user's mistake from a fault of the program."""
 
+_LONGEST = 2000
+
+
+def one_line(text: str) -> str:
+    """Returns a line that steers no terminal and fits on a screen, whatever a file of a stranger's put into it.
+
+    Example:
+        >>> one_line("two\\nlines, \\x1b[31mred")
+        'two lines, \\\\x1b[31mred'
+    """
+    text = " ".join(text.split())
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
 
 class UserError(ValueError):
     """A mistake in what the user gave: a key, a value, a file.
@@ -13,3 +27,6 @@ class UserError(ValueError):
         ...
         seqmodels.errors.UserError: data.batch_size=-3: expected an integer of at least 1
     """
+
+    def __init__(self, message: str):
+        super().__init__(one_line(message))

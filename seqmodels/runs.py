@@ -40,6 +40,7 @@ class Run:
         spec: What its model knows of the data.
         checkpoint: The loaded checkpoint.
         checkpoint_path: Where that came from.
+        last_written: When `last.ckpt` was written, in nanoseconds, as it was before anything was read.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Run:
     spec: dict[str, Any]
     checkpoint: dict[str, Any]
     checkpoint_path: Path
+    last_written: int
 
 
 def create(config: Mapping[str, Any], spec: Mapping[str, Any], job: int | None = None) -> Path:
@@ -217,11 +219,12 @@ def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
         UserError: Where something is missing or damaged.
     """
     path, checkpoint_path = find_run(name, key, to_resume)
+    written = _last_written(path)
     if exports.is_export(path):
         about = path / exports.ABOUT
         config, spec, checkpoint = exports.read_export(path)
         config, spec = _checked_config(config, about), _checked_spec(spec, about)
-        run = Run(path, config, spec, checkpoint, path / exports.WEIGHTS)
+        run = Run(path, config, spec, checkpoint, path / exports.WEIGHTS, written)
     else:
         config, spec = read_config(path), read_spec(path)
         if checkpoint_path is not None:
@@ -229,11 +232,26 @@ def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
         else:
             order = (LAST, PREVIOUS, BEST) if to_resume else (BEST, LAST, PREVIOUS)
             checkpoint, checkpoint_path = load_first(path, order)
-        run = Run(path, config, spec, checkpoint, checkpoint_path)
+        run = Run(path, config, spec, checkpoint, checkpoint_path, written)
     if to_resume:
         check_links(path)
         check_progress(checkpoint, run.checkpoint_path)
     return run
+
+
+def _last_written(run: Path) -> int:
+    last = run / "checkpoints" / LAST
+    return last.stat().st_mtime_ns if last.is_file() else 0
+
+
+def check_unchanged(run: Run) -> None:
+    """Refuses a run that has gone on since it was read; to be asked once no other process can.
+
+    Raises:
+        UserError: Where it has.
+    """
+    if _last_written(run.path) != run.last_written:
+        raise UserError(f"{run.path}: another process has trained in it meanwhile; resume it again")
 
 
 def check_model(run: Run) -> None:

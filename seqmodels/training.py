@@ -80,6 +80,8 @@ def train(
     """
     check_config(config)
     with resources.told(config) as where, locked(resumed.path) if resumed else nullcontext():
+        if resumed:
+            runs.check_unchanged(resumed)
         prepared = prepare(config, resumed, watchers)
         run = _open_run(config, prepared.data.spec, resumed, job)
         logged = logged_to(run / "log.txt") if processes.rank() == 0 else nullcontext()

@@ -68,4 +68,4 @@ class Budget(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the seconds of earlier sessions."""
-        self.earlier = state_dict["seconds"]
+        self.earlier = float(state_dict["seconds"])

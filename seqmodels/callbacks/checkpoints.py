@@ -161,7 +161,8 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the best value back; older checkpoints have it without the loss."""
         best = state_dict["best"]
-        self.best = (best, math.inf) if isinstance(best, float) else tuple(best)
+        value, loss = (best, math.inf) if isinstance(best, float) else best
+        self.best = (float(value), float(loss))
 
 
 def _finite(trainer: Trainer, name: str) -> float | None:

@@ -99,5 +99,5 @@ class Monitor(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes those of earlier sessions."""
-        self.seconds, self.tokens = state_dict["seconds"], state_dict["tokens"]
+        self.seconds, self.tokens = float(state_dict["seconds"]), int(state_dict["tokens"])
         self._reported = (self.seconds, self.tokens)

@@ -10,19 +10,22 @@ from omegaconf.errors import OmegaConfBaseException
 from seqmodels import resources
 from seqmodels.building import unknown_key
 from seqmodels.commands.composing import options, takers, valid_keys
-from seqmodels.errors import UserError
+from seqmodels.errors import UserError, one_line
 from seqmodels.processes import is_loss_of_others
-
-_LONGEST = 2000
 
 
 def explain(error: BaseException) -> str | None:
     """Returns the one line for a user's mistake; `None` for a fault of the program."""
+    reason = _reason(error)
+    return None if reason is None else one_line(reason)
+
+
+def _reason(error: BaseException) -> str | None:
     for cause in _causes(error):
         if isinstance(cause, Exception) and (refused := resources.explain(cause)):
             return refused
         if isinstance(cause, UserError):
-            return _one_line(cause)
+            return str(cause)
     if isinstance(error, OverrideParseException):
         return _grammar(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -64,7 +67,7 @@ def _configuration(error: BaseException) -> str:
         return unknown_key(parent, key, value.group(1) if value else "...", valid)
     if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
         return f"+{match.group(1)}: is set already; leave out the +"
-    return _one_line(error)
+    return str(error)
 
 
 def _plugin(name: str) -> str:
@@ -79,10 +82,3 @@ def _grammar(error: OverrideParseException) -> str:
         return f"{error.override}: expected key=value"
     key, _, value = error.override.partition("=")
     return f"{error.override}: cannot be read; a value with special characters stands in quotes: '{key}=\"{value}\"'"
-
-
-def _one_line(error: BaseException) -> str:
-    """Returns a line that steers no terminal and fits on a screen, whatever a file of a stranger's put into it."""
-    text = " ".join(str(error).split())
-    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)

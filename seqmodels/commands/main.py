@@ -10,6 +10,8 @@ import signal
 import sys
 import traceback
 
+DEBUG = "SEQMODELS_DEBUG"
+
 COMMANDS = {
     "train": "train a model; -m sweeps over comma-separated values; resume=RUN continues a run",
     "tune": "search for the best settings, with many processes and machines; killed studies go on",
@@ -66,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"seqmodels: {name}: no such command; valid: {', '.join(COMMANDS)}", file=sys.stderr)
         return 1
-    debug = "debug=true" in rest
+    debug = "debug=true" in rest or DEBUG in os.environ
     rest = [argument for argument in rest if argument not in ("debug=true", "debug=false")]
     return _run(name, rest, debug)
 
@@ -81,12 +83,15 @@ def _terminate(signum: int, frame: object) -> None:
 
 def _run(name: str, arguments: list[str], debug: bool) -> int:
     before = signal.signal(signal.SIGTERM, _terminate)
+    if debug:
+        os.environ[DEBUG] = "true"  # for the processes that this one starts
     try:
         return _guarded(name, arguments, debug)
     except Terminated:
         return 143
     finally:
         signal.signal(signal.SIGTERM, before)
+        os.environ.pop(DEBUG, None)
 
 
 def _guarded(name: str, arguments: list[str], debug: bool) -> int:

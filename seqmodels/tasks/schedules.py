@@ -124,7 +124,7 @@ class Plateau:
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Takes back what `state_dict` gave."""
-        self.scale, self.best, self.waited = state["scale"], state["best"], int(state["waited"])
+        self.scale, self.best, self.waited = float(state["scale"]), float(state["best"]), int(state["waited"])
 
 
 def _warmup(step: int, warmup_steps: int) -> float:

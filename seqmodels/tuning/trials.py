@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqmodels import runs
 from seqmodels.callbacks import Pruning
-from seqmodels.errors import UserError
+from seqmodels.errors import UserError, one_line
 from seqmodels.training import train
 from seqmodels.trust import trusting
 from seqmodels.tuning.plan import Plan
@@ -78,10 +78,10 @@ def _run(study: Study, trial: Trial, plan: Plan) -> None:
         print(f"seqmodels: trial {trial.number} was given up meanwhile: it gave no sign of life", file=sys.stderr)
         return
     except Exception as error:
-        reason = plan.explain(error) or f"a fault of the program: {type(error).__name__}: {error}"
-        trial.set_user_attr("error", " ".join(reason.split()))
+        reason = plan.explain(error) or one_line(f"a fault of the program: {type(error).__name__}: {error}")
+        trial.set_user_attr("error", reason)
         study.tell(trial, state=TrialState.FAIL)
-        print(f"seqmodels: trial {trial.number} ({shown(trial.params)}): {' '.join(reason.split())}", file=sys.stderr)
+        print(f"seqmodels: trial {trial.number} ({shown(trial.params)}): {reason}", file=sys.stderr)
     except BaseException:
         with suppress(Exception):
             study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)

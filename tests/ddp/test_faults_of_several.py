@@ -88,6 +88,9 @@ def test_a_mistake_that_all_find_is_told_once(corpus, tmp_path):
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
     assert not (tmp_path / "outputs").exists()
+    looked_at = subprocess.run(command("train", *settings, "debug=true"), capture_output=True, text=True, timeout=180)
+    assert looked_at.stderr.startswith("Traceback")
+    assert looked_at.stderr.endswith(ended.stderr)
 
 
 @pytest.mark.faults

@@ -7,8 +7,10 @@ import pytest
 from processes import RUN, wait_until
 from same_bits import final_state, same
 
+from seqmodels import runs
 from seqmodels.errors import UserError
 from seqmodels.locks import LOCK, locked
+from seqmodels.training import train
 
 
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.faults), 2])
@@ -39,6 +41,17 @@ def test_a_run_can_be_locked_again_after_an_error(tmp_path):
         with pytest.raises(UserError, match="trains in it"), locked(tmp_path):  # being refused takes nothing away
             pass
     assert (tmp_path / LOCK).exists()
+
+
+def test_a_run_that_has_gone_on_since_it_was_read_is_not_gone_on_with(small_run):
+    run = small_run().run
+    loaded = runs.load_run(str(run), key="resume", to_resume=True)
+    last = run / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    last.unlink()
+    last.write_bytes(before)  # as another process does
+    with pytest.raises(UserError, match="another process has trained in it meanwhile; resume it again"):
+        train(loaded.config, resumed=loaded)
 
 
 def test_what_the_program_starts_does_not_hold_the_lock(tmp_path):

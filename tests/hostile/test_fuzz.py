@@ -18,13 +18,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from seqmodels import evaluation, inspection, runs
+from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
 from seqmodels.commands.generate import Generation, generate
 from seqmodels.errors import UserError
 from seqmodels.prediction import predict
 from seqmodels.trainers import TrainerSettings
 from tests.hostile.conftest import CANARY, limited, resumed
 
-FILES = ("config.yaml", "spec.json", "checkpoints/last.ckpt")
+FILES = ("config.yaml", "spec.json", f"checkpoints/{LAST}")
 COMMANDS = ("evaluate", "generate", "predict", "inspect", "train")
 VALUES = [None, True, -1, 0, 1, 10**9, 10**12, 2**62, 1e308, -1.5, float("nan"), "", "x", "os.system", "${oc.env:HOME}"]
 VALUES += ["../../exploded", "\0", [], {}, [1], {"a": 1}, {"_target_": "os.system", "_args_": ["touch exploded"]}]
@@ -106,15 +107,17 @@ def spoil(draw, run, name):
         else:
             torch.save(mutated(draw, torch.load(path, weights_only=True)), path)
     if name.endswith(".ckpt"):
-        shutil.copy(path, path.with_name("best.ckpt"))
-        path.with_name("previous.ckpt").unlink(missing_ok=True)
+        shutil.copy(path, path.with_name(BEST))
+        path.with_name(PREVIOUS).unlink(missing_ok=True)
     return by_bytes
 
 
 def fuzz(originals, folder, examples):
     """Spoils runs and uses them; returns what came of it, by file."""
     outcomes, run = collections.Counter(), folder / "run"
-    whole = {kind: use("evaluate", original, path) for kind, (original, path) in originals.items()}
+    whole = {
+        kind: use("evaluate", original / "checkpoints" / LAST, path) for kind, (original, path) in originals.items()
+    }
 
     @settings(
         max_examples=examples,

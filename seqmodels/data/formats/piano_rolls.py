@@ -132,7 +132,7 @@ def _in_mat(path: Path, key: str) -> list[_Source]:
     except OSError:
         raise
     except Exception as error:  # a damaged header makes scipy fail in many ways
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = str(error) or type(error).__name__
         raise UserError(f"{key}={path}: is no MATLAB file that can be read: {reason}") from error
     missing = [name for name in _MAT_PARTS if name not in contents]
     if missing:

@@ -59,7 +59,7 @@ def _read(path: Path) -> tuple[int, np.ndarray]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged header makes scipy fail in many ways: struct, division, memory, its own
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = str(error) or type(error).__name__
         if not path.stat().st_size:
             reason = "the file is empty"
         raise UserError(f"{path}: is no WAV file that can be read: {reason}") from error

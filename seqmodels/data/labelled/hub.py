@@ -35,8 +35,7 @@ def read_hub(
     try:
         found: Mapping[str, Any] = datasets.load_dataset(repository, configuration or None)
     except Exception as error:  # it raises those of whatever it uses: connections, files, builders
-        reason = " ".join(str(error).split())
-        raise UserError(f"{key}={HUB}{name}: the library `datasets` cannot load it: {reason}") from error
+        raise UserError(f"{key}={HUB}{name}: the library `datasets` cannot load it: {error}") from error
     parts = {}
     for part, names in _SPLITS.items():
         split = next((split for split in names if split in found), None)

@@ -79,6 +79,8 @@ class CharTokenizer(Tokenizer):
         """Rebuilds what `to_spec` described."""
         tokenizer = cls(spec["min_count"])
         if spec["codes"] is not None:
+            if not all(type(code) is int for code in spec["codes"]):
+                raise ValueError(f"codes={spec['codes']}: expected the numbers of characters")
             characters = [chr(code) for code in spec["codes"]]
             "".join(characters).encode()  # refuses halves of characters
             tokenizer._set(characters)
