@@ -1,10 +1,8 @@
 """`train(config)`: one run from configuration to results."""
 
-import json
 import logging
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +32,11 @@ from seqmodels.data import DataModule
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, measure
 from seqmodels.locks import locked
+from seqmodels.resuming import Underway, check_same_data
 from seqmodels.tasks import Task
 from seqmodels.trainers import TrainerSettings, make_trainer, processes_to_start, quiet, read_settings
 
 log = logging.getLogger("seqmodels")
-
-# What may change when a run is continued: how far and where it runs, and what is watched. The rest is the run itself.
-RESUMABLE = ("trainer", "callbacks")
 
 
 @dataclass
@@ -84,7 +80,7 @@ def train(
             runs.check_unchanged(resumed)
         prepared = prepare(config, resumed, watchers)
         run = _open_run(config, prepared.data.spec, resumed, job)
-        logged = logged_to(run / "log.txt") if processes.rank() == 0 else nullcontext()
+        logged = runs.logged_to(run / "log.txt") if processes.rank() == 0 else nullcontext()
         where.run = run
         with nullcontext() if resumed else locked(run), logged:
             return _run(config, prepared, run, resumed)
@@ -133,7 +129,7 @@ def prepare(config: Mapping[str, Any], resumed: runs.Run | None = None, watchers
         with processes.one_ahead():
             data.setup("fit")
         if resumed:
-            _check_same_data(data, resumed)
+            check_same_data(data, resumed)
         model = runs.build_model(config, data.spec)
         task = build_task(dict(config), model, data.spec, data)
         task.check_tbptt(build(config["tbptt"], "tbptt"))
@@ -152,7 +148,7 @@ def _run(config: dict[str, Any], prepared: Prepared, run: Path, resumed: runs.Ru
     _tell_of_processes(resumed)
     loggers = _loggers(run, resumed)
     with quiet():
-        underway = _Underway(resumed)
+        underway = Underway(resumed)
         trainer = make_trainer(settings, run, [*prepared.callbacks, underway], loggers)
         checkpoint = resumed.checkpoint_path if resumed else None
         with underway.told():
@@ -206,111 +202,6 @@ def _tell_of_processes(resumed: runs.Run | None) -> None:
         log.info("trained by %d before, and by %d from here on: the rows are dealt out anew", before, now)
     elif now > 1:
         log.info("%d processes share each batch", now)
-
-
-class _Underway(Callback):
-    """Tells what fails before the first update of a resumed run as damage of its checkpoint.
-
-    Args:
-        resumed: The run; `None` for a new one.
-    """
-
-    def __init__(self, resumed: runs.Run | None):
-        self.resumed = resumed
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Sees that training goes on."""
-        self.resumed = None
-
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Looks at failures within the block."""
-        try:
-            yield
-        except (UserError, MemoryError, OSError):
-            raise
-        except Exception as error:
-            if self.resumed is None or isinstance(error, Warning):
-                raise
-            raise runs.damaged(self.resumed.checkpoint_path, error) from error
-
-
-class _LogFile(logging.FileHandler):
-    """A log that a full disk cuts short without a word: it is not what a run is for."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Says nothing."""
-
-    def close(self) -> None:
-        """Closes the file, even where what is left cannot be written."""
-        with suppress(OSError):
-            super().close()
-
-
-@contextmanager
-def logged_to(path: Path) -> Iterator[None]:
-    """Sends what the program says of a run to its `log.txt`, and all but how it goes and ended to stderr."""
-    log.setLevel(logging.DEBUG)
-    log.propagate = False
-    file = _LogFile(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    console = logging.StreamHandler(sys.stderr)
-    console.setLevel(logging.INFO)
-    console.addFilter(lambda record: not record.getMessage().startswith(("finished", "stopped")))
-    log.addHandler(file)
-    log.addHandler(console)
-    try:
-        yield
-    except BaseException as error:
-        log.error("stopped: %s: %s", type(error).__name__, error)
-        raise
-    finally:
-        for handler in (file, console):
-            log.removeHandler(handler)
-            handler.close()
-
-
-def resumed_config(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """Returns a run's configuration with what the command line changes of it.
-
-    Args:
-        saved: The run's configuration.
-        composed: What the command line alone composes to.
-        overrides: The command line's overrides, such as `trainer.max_epochs=20`.
-
-    Raises:
-        UserError: For a key that belongs to the run.
-    """
-    config = {**saved}
-    for override in overrides:
-        key = override.partition("=")[0].lstrip("+~")
-        if key == "resume":
-            continue
-        parts = key.split(".")
-        if parts[0] not in RESUMABLE:
-            raise UserError(
-                f"{override}: belongs to the run and stays when it is resumed; free: {', '.join(RESUMABLE)}"
-            )
-        if len(parts) == 1:
-            raise UserError(f"{override}: on a resumed run single keys change, such as trainer.max_epochs=20")
-        target: dict[str, Any] = config
-        source: Any = composed
-        for part in parts[:-1]:
-            target[part] = dict(target.get(part) or {})
-            target, source = target[part], source.get(part) or {}
-        if parts[-1] in source:
-            target[parts[-1]] = source[parts[-1]]
-        else:
-            target.pop(parts[-1], None)  # ~callbacks.samples
-    return config
-
-
-def _check_same_data(data: DataModule, resumed: runs.Run) -> None:
-    """Refuses to go on with other data than the run was trained on."""
-    state = resumed.checkpoint.get(type(data).__qualname__) or {}
-    same = json.loads(json.dumps(data.spec)) == resumed.spec
-    if not same or state.get("fingerprint", data.fingerprint) != data.fingerprint:
-        raise UserError(f"resume={resumed.path}: the data are not those the run was trained on")
 
 
 def _check_monitors(callbacks: list[Callback], task: Task, splits: tuple[str, ...]) -> None:

@@ -14,7 +14,8 @@ from seqmodels import runs
 from seqmodels.callbacks import Checkpoints, Interrupted
 from seqmodels.commands.composing import compose
 from seqmodels.errors import UserError
-from seqmodels.training import resumed_config, train
+from seqmodels.resuming import resumed_config
+from seqmodels.training import train
 
 # Dropout draws random numbers, the overlapping windows hand their state on within, two epochs have a boundary.
 RUN = ["trainer.max_epochs=2", "tbptt.k1=8", "tbptt.k2=12", "model.output_dropout=0.3", "data.batch_size=32"]

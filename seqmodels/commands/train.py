@@ -140,7 +140,8 @@ def _run(composed: DictConfig) -> None:
 
 def _train(config: dict[str, Any], resume: Any) -> "Outcome | None":
     """Starts a run, or goes on with one; `None` where others have been started for it."""
-    from seqmodels.training import resumed_config, train
+    from seqmodels.resuming import resumed_config
+    from seqmodels.training import train
 
     settings = HydraConfig.get()
     overrides = [override for override in settings.overrides.task if not override.startswith("trusted=")]

@@ -67,7 +67,7 @@ def test_runs_of_the_same_second_and_of_a_clock_set_back_have_folders_of_their_o
         def now(cls, tz=None):
             return next(moments)
 
-    monkeypatch.setattr(runs, "datetime", Clock)
+    monkeypatch.setattr(runs.writing, "datetime", Clock)
     config = {"output_dir": str(tmp_path), "name": "one"}
     made = [runs.create(config, {}) for _ in range(4)]
     assert [run.name for run in made] == [

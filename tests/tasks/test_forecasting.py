@@ -15,10 +15,11 @@ from seqmodels.commands.composing import compose, options
 from seqmodels.commands.main import main
 from seqmodels.errors import UserError
 from seqmodels.evaluation import build_task, evaluate
+from seqmodels.resuming import resumed_config
 from seqmodels.tasks.measures.forecasts import Forecasts
 from seqmodels.tasks.schedules import Progress
 from seqmodels.trainers import read_settings
-from seqmodels.training import resumed_config, train
+from seqmodels.training import train
 
 SMALL = [
     "experiment=sunspots",

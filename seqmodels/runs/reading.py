@@ -1,33 +1,21 @@
-"""A run directory: what is written into it, and what rebuilds everything from it alone."""
+"""What is read back from a run directory; nothing in it is executed."""
 
-import itertools
-import json
-import os
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-from torch import nn
-
-from seqmodels import exports, trust
-from seqmodels.building import build, check_config
+from seqmodels import exports
+from seqmodels.building import check_config
 from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
-from seqmodels.decoding import TextWriter
 from seqmodels.errors import UserError
-from seqmodels.tasks.losses import Loss, in_units, num_targets
+from seqmodels.runs.writing import CONFIG, SPEC
 from seqmodels.verified.checkpoints import check_progress, load_checkpoint
 from seqmodels.verified.documents import read_json, read_yaml
 from seqmodels.verified.links import check_links
-from seqmodels.verified.sizes import check_layers, check_size, outlined
 from seqmodels.verified.specs import check_spec
-
-CONFIG, SPEC, RESULTS, METRICS = "config.yaml", "spec.json", "results.json", "metrics.csv"
 
 
 @dataclass(frozen=True)
@@ -49,72 +37,6 @@ class Run:
     checkpoint: dict[str, Any]
     checkpoint_path: Path
     last_written: int
-
-
-def create(config: Mapping[str, Any], spec: Mapping[str, Any], job: int | None = None) -> Path:
-    """Makes `<output_dir>/<name>/<date>_<time>[_<job>]` with `config.yaml` and `spec.json`, and lets `latest` name it.
-
-    Args:
-        config: The configuration.
-        spec: What the model knows of the data.
-        job: The number of the job in a sweep.
-
-    Raises:
-        UserError: Where it cannot be made.
-    """
-    output_dir = Path(config["output_dir"])
-    moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    try:
-        run = _claim(output_dir / config["name"], moment if job is None else f"{moment}_{job}")
-        write_config(run, config)
-        write_json(run / SPEC, spec)
-        point(output_dir / "latest", run)
-    except OSError as error:
-        raise UserError(f"output_dir={output_dir}: cannot make a run directory there: {error.strerror}") from error
-    return run.resolve()
-
-
-def _claim(folder: Path, name: str) -> Path:
-    """Makes a folder that was not there; with a number behind its name, where a run of the same second has taken it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        run = folder / (name if number == 1 else f"{name}-{number}")
-        try:
-            run.mkdir()
-            return run
-        except FileExistsError:
-            continue
-    raise AssertionError("itertools.count ends never")
-
-
-def point(link: Path, run: Path) -> None:
-    """Lets a link, such as `latest` in the output folder, name a run; it is swapped in one step."""
-    beside = link.with_name(f".{link.name}.{os.getpid()}")
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(run.resolve(), link.parent.resolve()), target_is_directory=True)
-    os.replace(beside, link)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a small file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-
-
-def write_config(run: Path, config: Mapping[str, Any]) -> None:
-    """Writes `config.yaml`."""
-    write_text(run / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes `spec.json` or `results.json`."""
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-
-
-def shown(path: Path) -> str:
-    """Returns a path as a user would type it: from the working folder, where it lies below that."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def find_run(name: str, key: str = "run", to_resume: bool = False) -> tuple[Path, Path | None]:
@@ -254,24 +176,6 @@ def check_unchanged(run: Run) -> None:
         raise UserError(f"{run.path}: another process has trained in it meanwhile; resume it again")
 
 
-def check_model(run: Run) -> None:
-    """Refuses a run whose files describe another model than its weights are of, before memory is taken for it.
-
-    Raises:
-        UserError: Where they do, or describe none.
-    """
-    if trust.names_own_code(run.config["model"]):  # which may need numbers to make a cell, and was said to be trusted
-        return
-    weights = run.checkpoint["state_dict"]
-    with from_files(run.path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of weights that are not copied, for which there is no place
-        check_layers(run.config["model"], weights, "model")
-        with outlined(weights, str(run.path)):
-            model = build_model(run.config, run.spec)
-        load_weights(model, run)
-        check_size(model, weights, str(run.path))
-
-
 @contextmanager
 def from_files(run: Path) -> Iterator[None]:
     """Tells failures within the block as those of a run's files, of which everything there is made.
@@ -298,89 +202,6 @@ def damaged(run: Path, error: BaseException) -> UserError:
     return UserError(f"{run}: its files are damaged or do not go together ({reason}); debug=true shows where")
 
 
-def build_model(config: Mapping[str, Any], spec: Mapping[str, Any]) -> nn.Module:
-    """Builds the model of a configuration; sizes that it leaves open come from the spec of the data and the loss.
-
-    Raises:
-        UserError: Where model, loss and data do not fit each other.
-    """
-    sizes = sizes_of(spec)
-    loss = build_loss(config, spec)
-    if loss is not None:
-        sizes["output_size"] = loss.output_size(num_targets(spec["targets"]))
-        given = config["model"].get("output_size")
-        if given not in (None, sizes["output_size"]):
-            raise UserError(f"model.output_size={given}: the loss needs {sizes['output_size']}; leave it out")
-    with trust.naming_own_code(config.get("model"), "model"):
-        model = build(config.get("model"), "model", **sizes)
-        trust.try_out(model)
-    return model
-
-
-def sizes_of(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a model may ask of the data: their sizes."""
-    parts = [spec, *(spec.get(name) or {} for name in ("inputs", "context"))]
-    return {key: value for part in parts for key, value in part.items() if isinstance(value, int)}
-
-
-def build_loss(config: Mapping[str, Any], spec: Mapping[str, Any]) -> Loss | None:
-    """Builds the loss of a configuration for its data; `None` for a task that has its own.
-
-    Raises:
-        UserError: Where the loss does not fit the targets.
-    """
-    node = config["task"].get("loss")
-    if node is None:
-        return None
-    if "targets" not in spec:
-        raise UserError(f"task: has a loss to choose, and data of kind {spec['kind']} bring no targets for it")
-    loss = build(node, "loss")
-    try:
-        return in_units(loss.fitted(spec["targets"]), spec["targets"])
-    except UserError as error:
-        if loss.kind == "classes" and "target_kind" in (config.get("data") or {}):
-            raise UserError(f"{error}; or data.target_kind=classes, where these numbers stand for classes") from error
-        raise
-
-
-def load_model(run: Run) -> nn.Module:
-    """Builds a run's model with its trained weights, in evaluation mode.
-
-    Raises:
-        UserError: Where weights and configuration do not fit each other.
-    """
-    check_model(run)
-    model = build_model(run.config, run.spec)
-    load_weights(model, run)
-    return model.eval()
-
-
-def load_weights(model: nn.Module, run: Run) -> None:
-    """Copies the weights of a run's checkpoint into a model.
-
-    Raises:
-        UserError: Where they do not fit.
-    """
-    weights = run.checkpoint["state_dict"]
-    own = {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
-    try:
-        model.load_state_dict(own)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"{run.checkpoint_path}: the weights do not fit {run.path / CONFIG}: {first}") from error
-
-
 def writes_text(spec: Mapping[str, Any]) -> bool:
     """Whether a model for data of this spec writes text."""
     return spec.get("kind") == "text"
-
-
-def text_writer(model: nn.Module, spec: Mapping[str, Any]) -> TextWriter:
-    """Makes the writer of a language model.
-
-    Raises:
-        UserError: Where the data of the run are not text.
-    """
-    if not writes_text(spec):
-        raise UserError(f"a run over data of kind {spec.get('kind')!r} generates no text")
-    return TextWriter.from_spec(model, spec)

@@ -1,0 +1,44 @@
+"""`log.txt`: what the program says of a run."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+log = logging.getLogger("seqmodels")
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short without a word: it is not what a run is for."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Says nothing."""
+
+    def close(self) -> None:
+        """Closes the file, even where what is left cannot be written."""
+        with suppress(OSError):
+            super().close()
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Sends what the program says of a run to its `log.txt`, and all but how it goes and ended to stderr."""
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    file = _LogFile(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    console = logging.StreamHandler(sys.stderr)
+    console.setLevel(logging.INFO)
+    console.addFilter(lambda record: not record.getMessage().startswith(("finished", "stopped")))
+    log.addHandler(file)
+    log.addHandler(console)
+    try:
+        yield
+    except BaseException as error:
+        log.error("stopped: %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for handler in (file, console):
+            log.removeHandler(handler)
+            handler.close()
