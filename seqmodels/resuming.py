@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from seqmodels import runs
+from seqmodels import resources, runs
 from seqmodels.data import DataModule
 from seqmodels.errors import UserError
 
@@ -85,9 +85,8 @@ class Underway(Callback):
         """Looks at failures within the block."""
         try:
             yield
-        except (UserError, MemoryError, OSError):
-            raise
         except Exception as error:
-            if self.resumed is None or isinstance(error, Warning):
+            told = isinstance(error, UserError | OSError | Warning) or resources.explain(error) is not None
+            if self.resumed is None or told:
                 raise
             raise runs.damaged(self.resumed.checkpoint_path, error) from error

@@ -38,7 +38,7 @@ class TrainerSettings:
         gradient_clip_algorithm: "norm" or "value".
         accumulate_grad_batches: Windows whose gradients are averaged for one update.
         val_check_interval: Training windows from one validation to the next; `None` for the end of each epoch.
-        limit_train_batches: Training windows an epoch at most.
+        limit_train_batches: Training windows an epoch at most; the data module sees to it.
         limit_val_batches: Validation windows at most.
         deterministic: Refuses algorithms that do not repeat to the bit.
     """
@@ -70,11 +70,14 @@ class TrainerSettings:
             raise ValueError("max_epochs=null: set max_epochs, max_steps or max_seconds, or training has no end")
 
     def total_steps(self, windows_per_epoch: int) -> int | None:
-        """Returns the updates of the whole run; `None` where time alone ends it."""
-        windows = min(windows_per_epoch, self.limit_train_batches or windows_per_epoch)
+        """Returns the updates of the whole run; `None` where time alone ends it.
+
+        Args:
+            windows_per_epoch: The training windows of an epoch, no more than `limit_train_batches`.
+        """
         limits = []
         if self.max_epochs is not None:
-            limits.append(self.max_epochs * math.ceil(windows / self.accumulate_grad_batches))
+            limits.append(self.max_epochs * math.ceil(windows_per_epoch / self.accumulate_grad_batches))
         if self.max_steps is not None:
             limits.append(self.max_steps)
         return min(limits) if limits else None
@@ -121,7 +124,6 @@ def make_trainer(
             gradient_clip_val=settings.gradient_clip_val,
             gradient_clip_algorithm=settings.gradient_clip_algorithm,
             accumulate_grad_batches=settings.accumulate_grad_batches,
-            limit_train_batches=settings.limit_train_batches,
             limit_val_batches=settings.limit_val_batches,
             deterministic=settings.deterministic,
             callbacks=callbacks,

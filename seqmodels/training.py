@@ -1,6 +1,7 @@
 """`train(config)`: one run from configuration to results."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
@@ -19,6 +19,7 @@ from seqmodels.callbacks import (
     Budget,
     Checkpoints,
     CsvMetrics,
+    EarlyStopping,
     Monitor,
     ProgressReport,
     Samples,
@@ -125,7 +126,7 @@ def prepare(config: Mapping[str, Any], resumed: runs.Run | None = None, watchers
         if resumed:
             runs.check_model(resumed)
         data = build(config["data"], "data", spec=resumed.spec if resumed else None)
-        data.share = processes.share()
+        data.share, data.limit_train_batches = processes.share(), settings.limit_train_batches
         with processes.one_ahead():
             data.setup("fit")
         if resumed:
@@ -153,6 +154,8 @@ def _run(config: dict[str, Any], prepared: Prepared, run: Path, resumed: runs.Ru
         checkpoint = resumed.checkpoint_path if resumed else None
         with underway.told():
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if resumed and trainer.global_step == resumed.checkpoint["global_step"]:
+        log.info("nothing was left to train: the run has made %s updates", f"{trainer.global_step:,}")
     first = processes.rank() == 0
     processes.leave()
     if not first:
@@ -160,7 +163,9 @@ def _run(config: dict[str, Any], prepared: Prepared, run: Path, resumed: runs.Ru
 
     runs.load_weights(prepared.model, runs.load_run(str(run)))
     results = _results(task, data, trainer, settings, run)
-    runs.write_json(run / runs.RESULTS, results)
+    # JSON knows no infinity.
+    finite = {name: value if math.isfinite(value) else None for name, value in results.items()}
+    runs.write_json(run / runs.RESULTS, finite)
     _log_hyperparameters(loggers[0], config, results)
     log.info("finished: %s", results)
     samples = next((callback.texts() for callback in prepared.callbacks if isinstance(callback, Samples)), [])

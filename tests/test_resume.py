@@ -27,6 +27,7 @@ VARIANTS = {
     "accumulated": [*RUN, "trainer.accumulate_grad_batches=3"],
     "validated within epochs": [*RUN, "trainer.val_check_interval=5"],
     "lines": [*RUN, "data.batch_size=16", "tbptt.k1=null", "tbptt.k2=null"],
+    "a part of each epoch": [*RUN, "trainer.limit_train_batches=7", "trainer.accumulate_grad_batches=2"],
     "early stopping": [*RUN, *EARLY_STOPPING, "trainer.max_epochs=4"],
     "plateau within epochs": [*RUN, *PLATEAU, "trainer.val_check_interval=5"],
     "step limit": [*RUN, "trainer.max_epochs=null", "trainer.max_steps=19"],
@@ -61,7 +62,7 @@ def test_resumed_from_steps_all_over_it_the_run_ends_with_the_same_bits(small_co
     expected = final_state(undisturbed.run)
     saved = sorted(archive.glob("*.ckpt"))
     assert len(saved) >= 8
-    picked = saved[:: max(1, len(saved) // 5)]  # every step: tests/faults/test_every_step.py
+    picked = {*saved[:: max(1, len(saved) // 5)], saved[-1]}  # every step: tests/faults/test_every_step.py
     for checkpoint in [path.rename(path.with_suffix(".kept")) for path in picked]:
         shutil.copy(checkpoint, undisturbed.run / "checkpoints" / "last.ckpt")
         resumed = runs.load_run(str(undisturbed.run), to_resume=True)
@@ -159,6 +160,22 @@ def test_a_run_that_has_made_its_updates_makes_no_more(small_config):
     resumed = runs.load_run(str(first.run), to_resume=True)
     assert final_state(first.run)["global_step"] == 5
     assert same(final_state(train(resumed_config(resumed.config, config, []), resumed).run), final_state(first.run))
+
+
+def test_a_run_that_was_stopped_early_goes_on_with_more_patience_alone(small_config, capsys):
+    config = small_config(*EARLY_STOPPING, "trainer.max_epochs=9")
+    first = train(config)
+    assert "early stopping at update" in capsys.readouterr().err
+    resumed = runs.load_run(str(first.run), to_resume=True)
+    again = train(resumed_config(resumed.config, config, []), resumed)
+    told = capsys.readouterr().err
+    assert "early stopping at update" in told
+    assert "nothing was left to train" in told
+    assert again.results["train/steps"] == first.results["train/steps"]
+    patient = "callbacks.early_stopping.patience=2"
+    resumed = runs.load_run(str(first.run), to_resume=True)
+    more = train(resumed_config(resumed.config, small_config(*EARLY_STOPPING, patient), [patient]), resumed)
+    assert more.results["train/steps"] > first.results["train/steps"]
 
 
 def test_what_belongs_to_the_run_cannot_change(small_config):

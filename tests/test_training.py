@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,25 @@ def test_a_budget_of_seconds_stops_and_anneals_by_time(small_run):
     assert 2 <= outcome.results["train/seconds"] < 6
     assert rates[0] > 0.9 * 0.004
     assert rates[-1] < 0.1 * 0.004
+
+
+def test_a_part_of_each_epoch_is_an_epoch_with_its_validation_and_its_last_update(small_run, capsys):
+    whole = small_run().results["train/steps"]
+    assert whole % 7
+    outcome = small_run("trainer.limit_train_batches=7", "trainer.accumulate_grad_batches=2", "trainer.max_epochs=3")
+    assert "12 updates" in capsys.readouterr().err
+    assert outcome.results["train/steps"] == 12
+    assert [row["step"] for row in read_metrics(outcome.run) if row["val/loss"]] == ["4", "8", "12"]
+    assert runs.load_checkpoint(outcome.run / "checkpoints" / "last.ckpt")["global_step"] == 12
+
+
+def test_a_validation_that_comes_to_no_number_is_told_and_never_the_best(small_run, capsys):
+    keys = ["optimizer=sgd", "optimizer.lr=3e38", "trainer.gradient_clip_val=null", "scheduler=constant"]
+    outcome = small_run(*keys, "trainer.max_epochs=null", "trainer.max_steps=1")
+    assert re.search(r"val/loss is (inf|nan) at update 1: such a model is never the best", capsys.readouterr().err)
+    assert not (outcome.run / "checkpoints" / "best.ckpt").exists()
+    results = json.loads((outcome.run / "results.json").read_text(), parse_constant=pytest.fail)
+    assert results["val/loss"] is None
 
 
 def test_max_steps_ends_with_a_validation(small_run):

@@ -3,6 +3,7 @@
 from seqmodels.callbacks.budget import Budget
 from seqmodels.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
 from seqmodels.callbacks.csv_metrics import CsvMetrics
+from seqmodels.callbacks.early_stopping import EarlyStopping
 from seqmodels.callbacks.generators import GeneratorStates
 from seqmodels.callbacks.gradient_norms import GradientNorms
 from seqmodels.callbacks.inspection import Inspection
@@ -19,6 +20,7 @@ __all__ = [
     "Budget",
     "Checkpoints",
     "CsvMetrics",
+    "EarlyStopping",
     "GeneratorStates",
     "GradientNorms",
     "Inspection",

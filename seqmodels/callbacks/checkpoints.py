@@ -1,5 +1,6 @@
 """Checkpoints: the best and the last, written so that a kill or a full disk never costs the one before."""
 
+import logging
 import math
 import os
 import time
@@ -15,6 +16,8 @@ from seqmodels import processes
 from seqmodels.callbacks.trainer_state import accumulating, validation_follows
 from seqmodels.errors import UserError
 from seqmodels.tasks import Task
+
+log = logging.getLogger("seqmodels")
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
@@ -95,6 +98,7 @@ class Checkpoints(Callback):
         self.saved_step = -1
         self.saved_at = 0.0
         self.due_after_validation = False
+        self.told = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds the folder: `checkpoints/` in the run directory."""
@@ -129,7 +133,9 @@ class Checkpoints(Callback):
             return
         value = _finite(trainer, self.monitor)
         loss = _finite(trainer, "val/loss")
-        if value is not None:
+        if value is None:
+            self._tell_of_none(trainer)
+        else:
             rank = (self.sign * value, math.inf if loss is None else loss)
             if rank < self.best:
                 self.best = rank
@@ -137,6 +143,13 @@ class Checkpoints(Callback):
         if (self.due_after_validation or trainer.should_stop) and not trainer.is_last_batch:
             self.save_last(trainer)
         self.due_after_validation = False
+
+    def _tell_of_none(self, trainer: Trainer) -> None:
+        """Says once that a validation came to no number."""
+        if not self.told and self.monitor in trainer.callback_metrics:
+            self.told = True
+            found, step = float(trainer.callback_metrics[self.monitor]), trainer.global_step
+            log.warning("%s is %s at update %d: such a model is never the best", self.monitor, found, step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes `last.ckpt`, unless training stopped inside the epoch, which is written then."""

@@ -5,6 +5,7 @@ from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.utils.data._utils import signal_handling
 
 from seqmodels import processes
 from seqmodels.callbacks.checkpoints import Checkpoints
@@ -80,8 +81,14 @@ class Interruption(Callback):
         self._give_back()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Gives the signals back."""
+        """Gives the signals back; also the one by which torch tells of a dead worker, in whatever code is running.
+
+        It would tell again of workers that end with the training, in the middle of what is told of its end.
+        """
         self._give_back()
+        if signal_handling._SIGCHLD_handler_set:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal_handling._SIGCHLD_handler_set = False  # the next loader sets it again
 
     def _give_back(self) -> None:
         while self.replaced:

@@ -21,11 +21,13 @@ def explain(error: BaseException) -> str | None:
 
 
 def _reason(error: BaseException) -> str | None:
-    for cause in _causes(error):
-        if isinstance(cause, Exception) and (refused := resources.explain(cause)):
-            return refused
+    causes = list(_causes(error))
+    for cause in causes:  # a dead worker may be told of again, by torch, while this is on its way
         if isinstance(cause, UserError):
             return str(cause)
+    for cause in causes:
+        if isinstance(cause, Exception) and (refused := resources.explain(cause)):
+            return refused
     if isinstance(error, OverrideParseException):
         return _grammar(error)
     if isinstance(error, HydraException | OmegaConfBaseException):

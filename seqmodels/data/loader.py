@@ -1,13 +1,16 @@
 """Loaders that continue exactly where a checkpoint left them."""
 
+import itertools
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from seqmodels.errors import UserError
 
@@ -36,6 +39,30 @@ class InOrder:
         return iter(range(start, self.num_batches))
 
 
+class FirstOf:
+    """The first batches of each epoch of another order.
+
+    Args:
+        order: The whole one.
+        num_batches: How many of each epoch, at most.
+
+    Example:
+        >>> list(FirstOf(InOrder(5), 3).keys(0, start=1)), len(FirstOf(InOrder(5), 9))
+        ([1, 2], 5)
+    """
+
+    def __init__(self, order: Order, num_batches: int):
+        self.order = order
+        self.num_batches = min(num_batches, len(order))
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def keys(self, epoch: int, start: int) -> Iterator[Any]:
+        """Yields those of the whole order, up to the last of them."""
+        return itertools.islice(self.order.keys(epoch, start), self.num_batches - start)
+
+
 class _Place(Sampler[Any]):
     """Yields an order's keys from a place that can be set."""
 
@@ -51,7 +78,37 @@ class _Place(Sampler[Any]):
         return self.order.keys(self.epoch, self.start)
 
 
-class ResumableLoader(DataLoader):
+class _Loader(DataLoader):
+    """Loads whole batches; however a worker's death shows, it is told as torch tells it where it notices first."""
+
+    def __init__(self, dataset: Dataset, place: _Place, num_workers: int):
+        super().__init__(
+            dataset,
+            batch_size=None,
+            sampler=place,
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),
+            worker_init_fn=_leave_signals_to_parent,
+        )
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        batches = super().__iter__()
+        try:
+            yield from batches
+        except (ConnectionError, EOFError) as error:
+            if not isinstance(batches, _MultiProcessingDataLoaderIter) or str(error).startswith("Caught "):
+                raise  # was raised by the dataset
+            pids = ", ".join(str(worker.pid) for worker in batches._workers if _has_ended(worker))
+            raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly") from error
+
+
+def _has_ended(worker: BaseProcess) -> bool:
+    worker.join(timeout=0.2)
+    return not worker.is_alive()
+
+
+class ResumableLoader(_Loader):
     """Loads whole batches and knows its place, so that training resumed within an epoch sees exactly what comes next.
 
     The place belongs to the loader: a new iteration goes on after the last batch that was handed out, and begins the
@@ -77,15 +134,7 @@ class ResumableLoader(DataLoader):
 
     def __init__(self, dataset: Dataset, order: Order, num_workers: int = 0):
         self.place = _Place(order)
-        super().__init__(
-            dataset,
-            batch_size=None,
-            sampler=self.place,
-            num_workers=num_workers,
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),
-            worker_init_fn=_leave_signals_to_parent,
-        )
+        super().__init__(dataset, self.place, num_workers)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         epoch, handed_out = self.place.epoch, self.place.start
@@ -109,7 +158,7 @@ class ResumableLoader(DataLoader):
         if state["batches_per_epoch"] != len(self):
             raise UserError(
                 f"the checkpoint's epoch has {state['batches_per_epoch']} batches and this data makes {len(self)}: "
-                "a run resumes only with the same data, data.batch_size and tbptt"
+                "a run resumes only with the same data, data.batch_size, tbptt and trainer.limit_train_batches"
             )
         epoch, batches = state["epoch"], state["batches"]
         if epoch < 0 or not 0 <= batches < max(len(self), 1):
@@ -119,15 +168,7 @@ class ResumableLoader(DataLoader):
 
 def evaluation_loader(dataset: Dataset, order: Order, num_workers: int = 0) -> DataLoader:
     """Returns a loader that begins at the first batch, in the order of epoch 0, whenever it is iterated."""
-    return DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=_Place(order),
-        num_workers=num_workers,
-        collate_fn=_as_it_is,
-        generator=torch.Generator(),
-        worker_init_fn=_leave_signals_to_parent,
-    )
+    return _Loader(dataset, _Place(order), num_workers)
 
 
 def _as_it_is(batch: Any) -> Any:

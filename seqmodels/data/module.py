@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from seqmodels.data.loader import Order, ResumableLoader, evaluation_loader
+from seqmodels.data.loader import FirstOf, Order, ResumableLoader, evaluation_loader
 from seqmodels.data.sharing import SharedBatches
 from seqmodels.errors import UserError
 from seqmodels.processes import Share
@@ -76,12 +76,14 @@ class DataModule(LightningDataModule, ABC):
 
     Attributes:
         share: What this process takes of each training batch; all of it where there are no others.
+        limit_train_batches: Training batches an epoch at most; all of them where it is `None`.
 
     Raises:
         UserError: Where it is negative, or far more than there are processors.
     """
 
     share = Share()
+    limit_train_batches: int | None = None
 
     def __init__(self, num_workers: int = 0):
         super().__init__()
@@ -162,6 +164,8 @@ class DataModule(LightningDataModule, ABC):
         dataset, order = self._ready.training()
         if self.share.count > 1:
             dataset = SharedBatches(dataset, self.share)
+        if self.limit_train_batches is not None:
+            order = FirstOf(order, self.limit_train_batches)
         loader = ResumableLoader(dataset, order, num_workers=self.num_workers)
         if self._place is not None:
             loader.load_state_dict(self._place)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqmodels import exports
+from seqmodels import exports, resources
 from seqmodels.building import check_config
 from seqmodels.callbacks.checkpoints import BEST, LAST, PREVIOUS
 from seqmodels.errors import UserError
@@ -193,6 +193,8 @@ def from_files(run: Path) -> Iterator[None]:
     except MemoryError as error:
         raise UserError(f"{run}: there is not enough memory for what its files describe") from error
     except Exception as error:
+        if resources.explain(error) is not None:
+            raise
         raise damaged(run, error) from error
 
 

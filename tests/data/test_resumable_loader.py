@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from seqmodels.data import InOrder, ResumableLoader, evaluation_loader
 from seqmodels.errors import UserError
@@ -149,3 +150,19 @@ def test_lightning_resumes_exactly_from_every_step(tmp_path: Path) -> None:
         with pytest.raises(Killed):
             fit(killed, [KillAt(step, path)], None)
         assert killed.seen + fit(Recorder(), [], path) == whole
+
+
+class Unreadable(Dataset):
+    def __getitem__(self, key: int) -> int:
+        raise EOFError("the file ends here")
+
+
+def test_a_connection_to_a_worker_that_breaks_is_told_as_its_death(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    with pytest.raises(EOFError, match="the file ends here"):
+        next(iter(ResumableLoader(Unreadable(), Shuffled(), num_workers=1)))
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_next_data", broken)
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid\(s\) .*exited unexpectedly"):
+        next(iter(evaluation_loader(Numbers(), InOrder(2), num_workers=1)))

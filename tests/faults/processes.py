@@ -57,7 +57,7 @@ class Process:
         assert self.wait() == 1, self.told
         lines = [line for line in self.told.splitlines() if line.startswith("seqmodels: ")]
         assert len(lines) == 1, self.told
-        assert "Traceback" not in self.told
+        assert "Traceback" not in self.told, self.told
         return lines[0].removeprefix("seqmodels: ")
 
 

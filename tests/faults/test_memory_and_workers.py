@@ -9,9 +9,11 @@ import torch
 from processes import RUN, wait_until
 from same_bits import final_state, same
 
-from seqmodels import resources
+from seqmodels import resources, runs
+from seqmodels.commands import failures
 from seqmodels.data import TextFile
 from seqmodels.errors import UserError
+from seqmodels.tasks import LanguageModelling
 from seqmodels.training import train
 
 CONFIG = {
@@ -82,6 +84,22 @@ def test_every_shortage_of_memory_is_known(kind):
     assert "batch_size" in resources.explain(SHORTAGES[kind])
 
 
+@pytest.mark.parametrize(
+    "fails", [SHORTAGES["linux"], RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")]
+)
+def test_what_the_machine_refuses_a_resumed_run_is_not_told_as_damage(small_run, monkeypatch, fails):
+    run = small_run().run
+    loaded = runs.load_run(str(run), to_resume=True)
+
+    def refuse(*arguments):
+        raise fails
+
+    monkeypatch.setattr(LanguageModelling, "training_step", refuse)
+    with pytest.raises(UserError) as caught:
+        train({**loaded.config, "trainer": {**loaded.config["trainer"], "max_epochs": 2}}, resumed=loaded)
+    assert re.match(r"out of memory \(|data\.num_workers=0: a worker", str(caught.value))
+
+
 def test_what_is_no_shortage_stays_a_fault_of_the_program():
     assert resources.explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), CONFIG) is None
     assert resources.explain(UserError("data.path=a: out of memory, the book"), CONFIG) is None
@@ -111,3 +129,10 @@ def test_a_mistake_found_in_a_worker_is_the_one_line_that_it_is_elsewhere(small_
     monkeypatch.setattr(TextFile, "load", broken)
     with pytest.raises(UserError, match=r"^data\.path=a\.txt line 3: cannot be read$"):
         train(small_config("data.num_workers=1"))
+
+
+def test_a_worker_that_is_told_of_again_takes_nothing_from_what_was_told():
+    told = UserError("data.num_workers=2: a worker died; go on with: seqmodels train resume=outputs/latest")
+    again = RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+    again.__context__ = told
+    assert failures.explain(again) == str(told)

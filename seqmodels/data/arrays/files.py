@@ -170,9 +170,7 @@ def _npz_file(path: Path, names: ArrayNames, target_kind: TargetKind) -> ArrayFi
             raise UserError(
                 f"{path}: targets {targets.dtype} of shape {targets.shape}; expected numbers for each series"
             )
-        numbers = targets.reshape(len(items), -1).astype(np.float32)
-        _check_finite(numbers, items)
-        return ArrayFile(path, items, numbers=numbers)
+        return ArrayFile(path, items, numbers=_finite(targets.reshape(len(items), -1), items))
     if targets.ndim != 1:
         raise UserError(f"{path}: targets of shape {targets.shape}; expected a class for each series, ({len(items)},)")
     return ArrayFile(path, items, labels=list(map(class_name, targets.tolist())))
@@ -191,20 +189,23 @@ def class_name(value: object) -> str:
 
 
 def _parsed_numbers(labels: Sequence[str], items: Sequence[Item]) -> np.ndarray:
-    numbers = np.empty(len(labels), np.float32)
+    numbers = np.empty(len(labels))
     for place, (label, item) in enumerate(zip(labels, items, strict=True)):
         try:
             numbers[place] = np.nan if label == "?" else float(label)
         except ValueError:
             raise UserError(f"{item.place}: target {label!r}; expected a number") from None
-    _check_finite(numbers, items)
-    return numbers
+    return _finite(numbers, items)
 
 
-def _check_finite(numbers: np.ndarray, items: Sequence[Item]) -> None:
+def _finite(numbers: np.ndarray, items: Sequence[Item]) -> np.ndarray:
+    """Returns numbers as float32, in which all of them have to be finite."""
+    with np.errstate(over="ignore"):
+        numbers = numbers.astype(np.float32)
     finite = np.isfinite(numbers).reshape(len(items), -1).all(1)
     if not finite.all():
         raise UserError(f"{items[int((~finite).argmax())].place}: its target is no finite number")
+    return numbers
 
 
 def _idx_file(path: Path, labels_path: Path) -> ArrayFile:

@@ -40,7 +40,8 @@ class Steps:
             `(steps, features)`, float32.
         """
         per_step = 1 if self.by == "rows" else min(2, values.ndim)
-        return values.reshape(int(np.prod(values.shape[:per_step])), -1).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is found is told by those who look for finite values
+            return values.reshape(int(np.prod(values.shape[:per_step])), -1).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from seqmodels.data.files import find_files
 from seqmodels.data.forecasting.columns import SeriesColumns
 from seqmodels.data.forecasting.grids import Grid, RowGrid, place_on_grid
-from seqmodels.data.formats.tables import TABLE_SUFFIXES, read_table, read_table_rows
+from seqmodels.data.formats.tables import LARGEST, TABLE_SUFFIXES, read_table, read_table_rows
 from seqmodels.errors import UserError
 
 Missing = Literal["error", "interpolate", "mask"]
@@ -271,6 +271,6 @@ def _number(cell: Any, column: str, place: str) -> float:
         number = float(cell)
     except (TypeError, ValueError) as error:
         raise UserError(f"{place}: column {column!r}: {cell!r} is no number") from error
-    if math.isinf(number):
-        raise UserError(f"{place}: column {column!r}: {cell!r} is not finite; expected a number, or nothing")
+    if abs(number) > LARGEST:
+        raise UserError(f"{place}: column {column!r}: {cell!r} is not finite in float32; expected a number, or nothing")
     return number

@@ -8,10 +8,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from seqmodels.data.formats.lines import lenient_lines, numbered_lines, undecodable
 from seqmodels.errors import UserError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest number that a model can be given."""
+
 _TABS = (".tsv", ".tab")
 _DELIMITERS = ",;\t|"
 _MAX_SHOWN = 20

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from seqmodels.data.arrays.targets import by_number, describe_numbers
+from seqmodels.data.formats.tables import LARGEST
 from seqmodels.errors import UserError
 
 LabelKind = Literal["classes", "labels", "numbers"]
@@ -72,8 +73,8 @@ class Labels:
             number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             number = math.nan
-        if not math.isfinite(number):
-            raise UserError(f"{place}: column {self.name}: {value!r} is no number")
+        if not abs(number) <= LARGEST:  # nor is NaN
+            raise UserError(f"{place}: column {self.name}: {value!r} is no number that float32 can hold")
         return number
 
     def describe(self, training: Sequence[Label], held_out: Sequence[Label] = ()) -> dict[str, Any]:
