@@ -7,6 +7,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,10 @@ struct Scratch {
             free(memory);
             size = bytes + bytes / 4 + 64;
             memory = malloc(size);
+            if (!memory) {  // some rows of numbers: nothing else would go on either
+                fputs("seqmodels: no memory is left for a compiled loop\n", stderr);
+                abort();
+            }
         }
         return (void *)(((uintptr_t)memory + 63) / 64 * 64);
     }
