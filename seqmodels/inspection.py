@@ -24,7 +24,7 @@ from seqmodels.runs import Run, build_model, from_files, load_model, shown, text
 from seqmodels.tasks import SequenceTask
 from seqmodels.tasks.language_modelling import longest_target
 from seqmodels.trust import find_target
-from seqmodels.verified.links import check_links
+from seqmodels.verified.entries import check_entries
 from seqmodels.views import (
     VIEWS,
     Neurons,
@@ -87,7 +87,7 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         UserError: Where the input cannot be read, or a view that was named does not fit.
         Exception: Of a view that failed, when the page with all others is written.
     """
-    check_links(run.path)
+    check_entries(run.path)
     _make_folder(folder)
     subject = make_subject(run, look, device)
     for view in views if asked else ():
