@@ -83,7 +83,7 @@ def _check_end(archive: zipfile.ZipFile, path: Path) -> None:
     if signature == b"PK\6\7":  # of an archive that may be large
         start = record if place == path.stat().st_size - _END else -1
     if begin != b"PK\3\4" or not end.startswith(b"PK\5\6") or start != archive.start_dir:
-        raise UserError(f"{path}: refused: its archive can be read in two ways, as none of this program's can")
+        raise UserError(f"{path}: damaged: its list of entries does not lie where its end tells")
 
 
 def _check_names(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What stands in a run directory of a stranger's: links, pipes, sockets, folders that it names."""
+"""What stands in a run directory of a stranger's: links, pipes, sockets, metrics, folders that it names."""
 
 import os
 import shutil
@@ -57,3 +57,17 @@ def test_sockets_and_devices_in_a_run_are_not_opened(run, refused, monkeypatch):
     Path("log.txt.socket").unlink()
     Path("null").symlink_to(os.devnull)
     assert "null: is a link out of the run directory" in refused("train", f"resume={run}")
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "gradient_norms.csv"])
+def test_metrics_that_are_no_text_are_refused_and_broken_rows_are_dropped(run, refused, name):
+    whole = (run / name).read_bytes()
+    for spoilt in (b"\xff", b"\xe9t\xe9", "é".encode("utf-16")):
+        (run / name).write_bytes(whole + spoilt)
+        with pytest.raises(UserError, match=f"{name}: is no CSV in UTF-8; put it elsewhere"):
+            resumed(run)
+    rows = "²,1\n" + "9" * 5000 + ",1\n1\n-1,1\n,\n1" + ",1" * 99
+    (run / name).write_bytes(whole + rows.encode())
+    resumed(run)
+    assert (run / name).read_bytes().startswith(whole)
+    assert "²" not in (run / name).read_text("utf-8")
