@@ -18,7 +18,7 @@ from seqmodels.analysis import default_features, watchable
 from seqmodels.building import build
 from seqmodels.data import IGNORE_INDEX, DataModule, Example, Request, tokenizer_from_spec
 from seqmodels.decoding import Sampling
-from seqmodels.errors import UserError
+from seqmodels.errors import UserError, one_line
 from seqmodels.evaluation import build_task, changed_data
 from seqmodels.runs import Run, build_model, from_files, load_model, shown, text_writer
 from seqmodels.tasks import SequenceTask
@@ -108,7 +108,7 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         with closing(SummaryWriter(str(board_folder))) as board:
             show_in_tensorboard(board, looked, step)
     else:
-        print(f"warning: {board_folder}: cannot be written, TensorBoard gets no pictures", file=sys.stderr)
+        print(one_line(f"warning: {board_folder}: cannot be written, TensorBoard gets no pictures"), file=sys.stderr)
     if looked.failures:
         raise looked.failures[0]
     return page
