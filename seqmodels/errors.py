@@ -1,5 +1,8 @@
-"""The one exception that tells a user's mistake from a fault of the program."""
+"""The one exception that tells a user's mistake from a fault of the program, and words that steer no terminal."""
 
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LONGEST = 2000
 
 
@@ -13,6 +16,16 @@ def one_line(text: str) -> str:
     text = " ".join(text.split())
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def escaped(text: str, kept: str = "") -> str:
+    """Returns text whose control characters are written out, but for those that are kept.
+
+    Example:
+        >>> escaped("one\\ntwo, \\x1b[31mred", kept="\\n")
+        'one\\ntwo, \\\\x1b[31mred'
+    """
+    return _CONTROL.sub(lambda match: match[0] if match[0] in kept else f"\\x{ord(match[0]):02x}", text)
 
 
 class UserError(ValueError):

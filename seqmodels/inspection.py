@@ -18,13 +18,13 @@ from seqmodels.analysis import default_features, watchable
 from seqmodels.building import build
 from seqmodels.data import IGNORE_INDEX, DataModule, Example, Request, tokenizer_from_spec
 from seqmodels.decoding import Sampling
-from seqmodels.errors import UserError
+from seqmodels.errors import UserError, one_line
 from seqmodels.evaluation import build_task, changed_data
 from seqmodels.runs import Run, build_model, from_files, load_model, shown, text_writer
 from seqmodels.tasks import SequenceTask
 from seqmodels.tasks.language_modelling import longest_target
 from seqmodels.trust import find_target
-from seqmodels.verified.links import check_links
+from seqmodels.verified.entries import check_entries
 from seqmodels.views import (
     VIEWS,
     Neurons,
@@ -87,7 +87,7 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         UserError: Where the input cannot be read, or a view that was named does not fit.
         Exception: Of a view that failed, when the page with all others is written.
     """
-    check_links(run.path)
+    check_entries(run.path)
     _make_folder(folder)
     subject = make_subject(run, look, device)
     for view in views if asked else ():
@@ -108,7 +108,7 @@ def inspect(run: Run, look: Look, views: Sequence[View], asked: bool, folder: Pa
         with closing(SummaryWriter(str(board_folder))) as board:
             show_in_tensorboard(board, looked, step)
     else:
-        print(f"warning: {board_folder}: cannot be written, TensorBoard gets no pictures", file=sys.stderr)
+        print(one_line(f"warning: {board_folder}: cannot be written, TensorBoard gets no pictures"), file=sys.stderr)
     if looked.failures:
         raise looked.failures[0]
     return page

@@ -2,11 +2,16 @@
 
 import csv
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from seqmodels.errors import UserError
+
+_STEP = re.compile("[0-9]{1,18}")
 
 
 class CsvMetrics(Logger):
@@ -15,6 +20,9 @@ class CsvMetrics(Logger):
     Args:
         path: The file. An existing one is continued.
         resumed_step: Rows after this step are dropped: a resumed run writes them again.
+
+    Raises:
+        UserError: Where an existing one cannot be read.
     """
 
     def __init__(self, path: Path, resumed_step: int | None = None):
@@ -60,9 +68,11 @@ class CsvMetrics(Logger):
         """Returns the rows that are whole: a kill may have cut the last one short."""
         if not self.path.exists():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            return [row for row in reader if None not in row.values() and str(row.get("step")).isdigit()]
+        try:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                return [row for row in csv.DictReader(file) if _is_whole(row)]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{self.path}: is no CSV in UTF-8; put it elsewhere, and a new one is begun") from error
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
         """Writes the whole file beside the old one, then renames it."""
@@ -72,3 +82,8 @@ class CsvMetrics(Logger):
             writer.writeheader()
             writer.writerows(rows)
         os.replace(beside, self.path)
+
+
+def _is_whole(row: dict[Any, Any]) -> bool:
+    """Tells whether a row has a step and a field for each column."""
+    return None not in row and None not in row.values() and bool(_STEP.fullmatch(row.get("step", "")))

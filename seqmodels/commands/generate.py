@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from seqmodels.commands.arguments import parse, print_help
 from seqmodels.commands.searching import WritingKeys, read_writing, refuse_drawing
+from seqmodels.commands.showing import for_reader
 from seqmodels.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         return print_help(Generation, "generate")
     for piece in generate(Generation(**parse(Generation, arguments))):
-        sys.stdout.write(piece)
+        sys.stdout.write(for_reader(piece))
         sys.stdout.flush()
     sys.stdout.write("\n")
 

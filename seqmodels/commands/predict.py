@@ -6,7 +6,7 @@ from typing import Literal
 
 from seqmodels.commands.arguments import parse, print_help, split_data_keys
 from seqmodels.commands.searching import WritingKeys, read_writing
-from seqmodels.errors import UserError
+from seqmodels.errors import UserError, one_line
 
 
 def main(arguments: list[str]) -> None:
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         rows = prediction.predict(load_run(chosen.run), chosen.input, overrides, chosen.batch_size, device, writing)
         count, problems = prediction.write_rows(rows, chosen.output)
     for problem in problems:
-        print(f"seqmodels: {problem['problem']}", file=sys.stderr)
+        print(f"seqmodels: {one_line(problem['problem'])}", file=sys.stderr)
     unread = f", {len(problems)} that could not be read" if problems else ""
     if problems and not count:
         raise UserError(f"input={chosen.input}: nothing of it could be predicted; {chosen.output} has the problems")

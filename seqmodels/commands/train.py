@@ -16,7 +16,8 @@ from seqmodels import processes, runs
 from seqmodels.commands.composing import CONFIG_DIR, make_absolute, options, to_plain
 from seqmodels.commands.failures import explain
 from seqmodels.commands.launching import JOB, launch, watch_launcher
-from seqmodels.errors import UserError
+from seqmodels.commands.showing import for_reader
+from seqmodels.errors import UserError, escaped
 from seqmodels.trust import module_names, trusting
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _plan(config: dict[str, Any], resume: Any) -> None:
 def _show(results: dict[str, Any], samples: list[str], run: Path) -> None:
     """Prints what a finished run has to show."""
     for number, sample in enumerate(samples, 1):
-        print(f"--- sample {number} ---\n{sample}\n")
+        print(f"--- sample {number} ---\n{for_reader(sample)}\n")
     print_results(results)
     print(f"run          {runs.shown(run)}")
     print(f"tensorboard  tensorboard --logdir {runs.shown(run.parent.parent)}")
@@ -200,4 +201,4 @@ def print_results(results: dict[str, Any]) -> None:
     for split, title in names.items():
         figures = {name.partition("/")[2]: value for name, value in results.items() if name.startswith(f"{split}/")}
         if figures:
-            print(f"{title:<12} " + "  ".join(f"{name} {value:.6g}" for name, value in figures.items()))
+            print(f"{title:<12} " + "  ".join(f"{escaped(name)} {value:.6g}" for name, value in figures.items()))

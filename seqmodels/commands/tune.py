@@ -196,8 +196,12 @@ def _compose(settings: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _quoted(value: Any) -> str:
-    """Writes a value in Hydra's grammar, in which a backslash is one, but before a quotation mark."""
+    """Writes a value in Hydra's grammar, in which a backslash is one, but before a quotation mark.
+
+    Text stays text: what would be replaced, as `${seed}`, is not.
+    """
     if isinstance(value, str):
+        value = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", value)
         return '"' + re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + match[2].replace('"', '\\"'), value) + '"'
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 

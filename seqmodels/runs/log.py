@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from seqmodels.errors import escaped
+
 log = logging.getLogger("seqmodels")
+
+
+class _Line(logging.Formatter):
+    """Writes each record as one line, whatever names of a stranger's it tells."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line."""
+        return escaped(super().format(record))
 
 
 class _LogFile(logging.FileHandler):
@@ -27,8 +37,9 @@ def logged_to(path: Path) -> Iterator[None]:
     log.setLevel(logging.DEBUG)
     log.propagate = False
     file = _LogFile(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    file.setFormatter(_Line("%(asctime)s %(levelname)s %(message)s"))
     console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(_Line("%(message)s"))
     console.setLevel(logging.INFO)
     console.addFilter(lambda record: not record.getMessage().startswith(("finished", "stopped")))
     log.addHandler(file)

@@ -14,7 +14,7 @@ from seqmodels.errors import UserError
 from seqmodels.runs.writing import CONFIG, SPEC
 from seqmodels.verified.checkpoints import check_progress, load_checkpoint
 from seqmodels.verified.documents import read_json, read_yaml
-from seqmodels.verified.links import check_links
+from seqmodels.verified.entries import check_entries
 from seqmodels.verified.specs import check_spec
 
 
@@ -156,7 +156,7 @@ def load_run(name: str, key: str = "run", to_resume: bool = False) -> Run:
             checkpoint, checkpoint_path = load_first(path, order)
         run = Run(path, config, spec, checkpoint, checkpoint_path, written)
     if to_resume:
-        check_links(path)
+        check_entries(path)
         check_progress(checkpoint, run.checkpoint_path)
     return run
 

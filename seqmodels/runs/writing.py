@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from seqmodels.errors import UserError
+from seqmodels.errors import UserError, escaped
 
 CONFIG, SPEC, RESULTS, METRICS = "config.yaml", "spec.json", "results.json", "metrics.csv"
 
@@ -78,4 +78,4 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 def shown(path: Path) -> str:
     """Returns a path as a user would type it: from the working folder, where it lies below that."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return escaped(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

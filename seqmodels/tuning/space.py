@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,13 @@ from yaml import YAMLError
 
 from seqmodels.building import call, check_arguments
 from seqmodels.errors import UserError
+from seqmodels.verified.documents import read_yaml
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
+
+_KEY = re.compile(r"\+{0,2}[\w./@-]+")
+_FOLDERS = ("output_dir", "name", "data.cache_dir")
 
 
 @dataclass(frozen=True)
@@ -213,6 +218,7 @@ def read_search(path: Path, name: str) -> Search:
     Raises:
         UserError: Where it cannot be read; for unknown keys, wrong types and values out of range.
     """
+    read_yaml(path)  # refuses what is small and grows; the other reader takes 1e-4 for a number
     try:
         node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
@@ -221,13 +227,18 @@ def read_search(path: Path, name: str) -> Search:
         raise UserError(f"{name}.space: required: keys of the configuration, each with its range or choices")
     space: dict[str, Dimension] = {}
     for key, given in node["space"].items():
-        space[str(key)] = _dimension(given, f"{name}: space.{key}", space)
+        if not _KEY.fullmatch(str(key)) or str(key).lstrip("+") in _FOLDERS:
+            raise UserError(
+                f"{name}: space.{key}: expected a key of the configuration other than {', '.join(_FOLDERS)}"
+            )
+        is_group = "." not in str(key).partition("@")[0]
+        space[str(key)] = _dimension(given, f"{name}: space.{key}", space, is_group)
     arguments = check_arguments(Search, {**{str(key): value for key, value in node.items()}, "space": {}}, name)
     search: Search = call(Search, {**arguments, "space": space}, name)
     return search
 
 
-def _dimension(given: Any, path: str, earlier: Mapping[str, Dimension]) -> Dimension:
+def _dimension(given: Any, path: str, earlier: Mapping[str, Dimension], is_group: bool) -> Dimension:
     valid = ", ".join(TYPES)
     if not isinstance(given, dict):
         raise UserError(f"{path}={given}: expected a mapping with a type: {valid}")
@@ -236,6 +247,9 @@ def _dimension(given: Any, path: str, earlier: Mapping[str, Dimension]) -> Dimen
         raise UserError(f"{path}.type={'null' if kind is None else kind}: expected one of {valid}")
     rest = {str(key): value for key, value in given.items() if key != "type"}
     dimension: Dimension = call(TYPES[kind], check_arguments(TYPES[kind], rest, path), path)
+    for choice in dimension.choices if isinstance(dimension, Categorical) and is_group else ():
+        if ".." in str(choice).split("/"):
+            raise UserError(f"{path}.choices: {choice}: expected names of the package")
     for key, wanted in (dimension.when or {}).items():
         if key not in earlier:
             raise UserError(f"{path}.when.{key}: expected a key above it: {', '.join(earlier) or 'there is none'}")

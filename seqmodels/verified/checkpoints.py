@@ -1,7 +1,9 @@
 """Checkpoints and weights: whole, plain, and no larger in memory than on disk. Nothing in them is executed."""
 
+import os
 import pickle
 import pickletools
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,8 @@ from seqmodels.errors import UserError
 _ALLOWED = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"}
 _KINDS = "Float Double Half BFloat16 ComplexFloat ComplexDouble Long Int Short Char Byte Bool"
 _STORAGES = {f"torch {kind}Storage" for kind in _KINDS.split()}
+_END = 98
+"""Bytes of the end of an archive that may be large: a record, where that is, and the end of the old form."""
 _REFUSED = "refused: it holds code or objects other than plain values and tensors"
 
 
@@ -28,11 +32,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: expected a file")
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_end(archive, path)
             _check_archive(archive, path)
             damaged = archive.testzip()
             if damaged is not None:
                 raise UserError(f"{path}: damaged (checksum of {damaged} does not match)")
-            _check_names(archive, path)
+        _check_names(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         _check_contents(checkpoint, path)
         return checkpoint
@@ -51,6 +56,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuses an archive that unpacks to more than it has, or out of its folder."""
     entries = archive.infolist()
+    names = [entry.filename.lower() for entry in entries]
+    pickles = [entry.filename for entry in entries if PurePosixPath(entry.filename.lower()).name == "data.pkl"]
+    if len(set(names)) != len(names) or [PurePosixPath(name).name for name in pickles] != ["data.pkl"]:
+        raise UserError(f"{path}: refused: expected one data.pkl in it, and each other name once")
     for entry in entries:
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts:
@@ -61,13 +70,33 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
         raise UserError(f"{path}: refused: it says that it unpacks to more bytes than it has")
 
 
-def _check_names(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuses a pickle that names anything but tensors: some of what torch itself allows takes memory without end."""
-    for entry in archive.infolist():
-        if PurePosixPath(entry.filename).suffix == ".pkl":
-            for operation, argument, _ in pickletools.genops(archive.read(entry)):
-                if operation.name == "GLOBAL" and argument not in _ALLOWED | _STORAGES:
-                    raise UserError(f"{path}: {_REFUSED} ({argument})")
+def _check_end(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuses an archive in which torch would find other entries than were checked, or no archive at all.
+
+    Python's reader finds the list of entries by its size, torch's by its place: here the two must agree.
+    """
+    with path.open("rb") as file:
+        begin = file.read(4)
+        file.seek(-_END, os.SEEK_END)
+        record, signature, place, end = struct.unpack("<48x Q 4s 4x Q 4x 22s", file.read(_END))
+    start = struct.unpack("<I", end[16:20])[0]
+    if signature == b"PK\6\7":  # of an archive that may be large
+        start = record if place == path.stat().st_size - _END else -1
+    if begin != b"PK\3\4" or not end.startswith(b"PK\5\6") or start != archive.start_dir:
+        raise UserError(f"{path}: damaged: its list of entries does not lie where its end tells")
+
+
+def _check_names(path: Path) -> None:
+    """Refuses a pickle that names anything but tensors: some of what torch itself allows takes memory without end.
+
+    It is the one that torch finds, by a rule of its own: capital letters count as small ones.
+    """
+    pickled = torch._C.PyTorchFileReader(str(path)).get_record("data.pkl")
+    for operation, argument, _ in pickletools.genops(pickled):
+        if operation.name == "GLOBAL" and argument not in _ALLOWED | _STORAGES:
+            raise UserError(f"{path}: {_REFUSED} ({argument})")
+        if operation.name == "PROTO" and argument != 2:
+            raise UserError(f"{path}: refused: a pickle of protocol {argument}, where this program writes 2")
 
 
 def _check_contents(checkpoint: Any, path: Path) -> None:

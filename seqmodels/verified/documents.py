@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from seqmodels.data.formats.tables import unique
 from seqmodels.errors import UserError
 
 MAX_YAML_BYTES = 1 << 18
@@ -16,6 +17,8 @@ MAX_YAML_BYTES = 1 << 18
 MAX_JSON_BYTES = 1 << 26
 """Of the largest vocabulary, a hundred bytes a token."""
 MAX_VALUES = 100_000
+MAX_JSON_MARKS = 1 << 22
+"""Brackets and commas: a million tokens with a merge for each have so many."""
 MAX_INTEGER = 2**63
 MAX_DEPTH = 100
 
@@ -27,10 +30,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         path: The file.
 
     Raises:
-        UserError: Where it cannot be read, or holds anything else, a value that contains itself, or more values than
-            any configuration: names for values (`&x`, `*x`) can make a small file very large.
+        UserError: Where it cannot be read, or holds anything else, a key twice, a value that contains itself, or more
+            values than any configuration: names for values (`&x`, `*x`) can make a small file very large.
     """
-    return _mapping(path, MAX_YAML_BYTES, yaml.safe_load)
+    return _mapping(path, MAX_YAML_BYTES, _parse_yaml)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -40,9 +43,54 @@ def read_json(path: Path) -> dict[str, Any]:
         path: The file.
 
     Raises:
-        UserError: Where it cannot be read.
+        UserError: Where it cannot be read, or holds a key twice, or more values than the largest vocabulary.
     """
-    return _mapping(path, MAX_JSON_BYTES, lambda text: json.loads(text, parse_int=_integer), counted=False)
+    return _mapping(path, MAX_JSON_BYTES, _parse_json)
+
+
+def _parse_yaml(text: str) -> Any:
+    if _depth(text) > MAX_DEPTH:  # the reader takes time by its square
+        raise RecursionError
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        _check_keys(node)
+        values = None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+    _count(values, {}, set())
+    return values
+
+
+def _check_keys(root: yaml.Node | None) -> None:
+    """Refuses keys that stand twice in a mapping, and those that merge others into it, before any is made."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+                raise ValueError("the key <<: expected the keys that it stands for")
+            unique([(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)])
+            waiting.extend(itertools.chain.from_iterable(node.value))
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+
+
+def _parse_json(text: str) -> Any:
+    if sum(map(text.count, "[{,")) > MAX_JSON_MARKS:
+        raise ValueError(f"more than {MAX_JSON_MARKS:,} brackets and commas")
+    values = json.loads(text, parse_int=_integer, object_pairs_hook=unique)
+    waiting = [values]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict | list):
+            waiting.extend(itertools.chain(node, node.values()) if isinstance(node, dict) else node)
+        else:
+            _check_plain(node)
+    return values
 
 
 def _integer(text: str) -> int:
@@ -55,7 +103,7 @@ def _bounded(number: int) -> int:
     return number
 
 
-def _mapping(path: Path, limit: int, read: Callable[[str], Any], counted: bool = True) -> dict[str, Any]:
+def _mapping(path: Path, limit: int, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path}: expected a file")
@@ -63,13 +111,7 @@ def _mapping(path: Path, limit: int, read: Callable[[str], Any], counted: bool =
         if size > limit:
             raise UserError(f"{path}: has {size:,} bytes; expected {limit:,} at most")
         text = path.read_text(encoding="utf-8")
-        if counted and _depth(text) > MAX_DEPTH:  # the reader takes time by its square
-            raise RecursionError
-        values = read(text)
-        if counted:
-            _count(values, {}, set())
-        else:
-            json.dumps(values, ensure_ascii=False).encode()  # refuses halves of characters
+        values = parse(text)
     except UserError:
         raise
     except RecursionError as error:
@@ -77,7 +119,7 @@ def _mapping(path: Path, limit: int, read: Callable[[str], Any], counted: bool =
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path}: expected a mapping, got {type(values).__name__}")
+        raise UserError(f"{path}: expected a mapping, got {'nothing' if values is None else type(values).__name__}")
     return values
 
 

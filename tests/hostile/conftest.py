@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
-from seqmodels import runs
+from seqmodels import evaluation, runs
 from seqmodels.commands.composing import compose
 from seqmodels.commands.main import main
+from seqmodels.trainers import TrainerSettings
 from seqmodels.training import train
 
 CANARY = Path("exploded")
@@ -81,3 +83,19 @@ def resumed(run):
     """Goes on with a run, for a few updates."""
     loaded = runs.load_run(str(run), to_resume=True)
     return train({**loaded.config, "trainer": {**loaded.config["trainer"], "max_steps": 8}}, resumed=loaded)
+
+
+def change(run, place, value):
+    """Sets a key of a run's configuration."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    *outer, last = place.split(".")
+    node = config
+    for key in outer:
+        node = node[key]
+    node[last] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def measure(run):
+    """Measures a run as `evaluate` does."""
+    return evaluation.evaluate(runs.load_run(str(run)), None, {}, TrainerSettings(accelerator="cpu", max_epochs=1))

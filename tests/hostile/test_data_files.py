@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import struct
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -62,6 +63,24 @@ def test_archives_of_arrays_that_unpack_to_much(tmp_path, monkeypatch):
     assert not Path("exploded").exists()
 
 
+def test_headers_that_no_array_has(tmp_path):
+    path = tmp_path / "a.npz"
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", 8000) + b"(" * 8000
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", header)
+    assert "array 'x' holds Python objects, as arrays of different sizes make, or is damaged" in told(read_npz, path)
+    path = tmp_path / "a-idx3-ubyte"
+    for sizes in ([1] * 255, [0, 2**32 - 1, 2**32 - 1]):
+        path.write_bytes(bytes([0, 0, 8, len(sizes)]) + struct.pack(f">{len(sizes)}I", *sizes) + bytes(sizes[0]))
+        assert "no array has the sizes that its header says" in told(read_idx, path)
+
+
+def test_numbers_of_thousands_of_digits_in_a_header_of_series(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_text(TS.replace("@dimensions 1", "@dimensions " + "9" * 5000))
+    assert "a.ts line 1: " in told(lambda: read_ts(path).rows)
+
+
 def test_compressed_images_that_unpack_to_much(tmp_path, monkeypatch):
     path = tmp_path / "a-idx3-ubyte.gz"
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", 1 << 20, 8, 8)
@@ -89,7 +108,10 @@ def test_images_that_are_programs_or_much_too_large(tmp_path, monkeypatch):
     assert "is no image that can be read; expected PNG, JPEG" in told(read_image, path)
     Image.new("1", (2000, 2000)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3_000_000)  # a warning up to twice as many, an error beyond
-    assert "exceeds limit of 3000000 pixels" in told(read_image, path)
+    with warnings.catch_warnings(record=True) as beside:
+        warnings.simplefilter("always")  # as outside of tests
+        assert "exceeds limit of 3000000 pixels" in told(read_image, path)
+    assert not beside
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
     assert "could be decompression bomb" in told(read_image, path)
     assert captions.read_images([]) == []

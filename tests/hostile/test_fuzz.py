@@ -25,6 +25,7 @@ from seqmodels.prediction import predict
 from seqmodels.trainers import TrainerSettings
 from tests.hostile.conftest import CANARY, limited, resumed
 
+READ_TO_GO_ON = ("metrics.csv", "gradient_norms.csv")
 FILES = ("config.yaml", "spec.json", f"checkpoints/{LAST}")
 COMMANDS = ("evaluate", "generate", "predict", "inspect", "train")
 VALUES = [None, True, -1, 0, 1, 10**9, 10**12, 2**62, 1e308, -1.5, float("nan"), "", "x", "os.system", "${oc.env:HOME}"]
@@ -95,7 +96,7 @@ def garbled(draw, content):
 def spoil(draw, run, name):
     """Spoils one file of a run, its bytes or what it says; tells whether the bytes."""
     path = run / name
-    if draw(st.booleans()):
+    if name in READ_TO_GO_ON or draw(st.booleans()):
         path.write_bytes(garbled(draw, path.read_bytes()))
         by_bytes = True
     else:
@@ -112,7 +113,7 @@ def spoil(draw, run, name):
     return by_bytes
 
 
-def fuzz(originals, folder, examples):
+def fuzz(originals, folder, examples, names):
     """Spoils runs and uses them; returns what came of it, by file."""
     outcomes, run = collections.Counter(), folder / "run"
     whole = {
@@ -127,11 +128,12 @@ def fuzz(originals, folder, examples):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.data(), st.sampled_from(sorted(originals)), st.sampled_from(FILES), st.sampled_from(COMMANDS))
+    @given(st.data(), st.sampled_from(sorted(originals)), st.sampled_from(names), st.sampled_from(COMMANDS))
     def check(data, kind, name, command):
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(originals[kind][0], run)
         by_bytes = spoil(data.draw, run, name)
+        command = "train" if name in READ_TO_GO_ON else command
         try:
             with limited(2 << 30):
                 found = use(command, run, originals[kind][1])
@@ -156,7 +158,7 @@ def report(outcomes, capsys):
 
 def test_spoilt_runs_are_refused_in_one_line_or_used(originals, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    outcomes = fuzz(originals, tmp_path, SHORT)
+    outcomes = fuzz(originals, tmp_path, SHORT, FILES)
     report(outcomes, capsys)
     assert sum(outcomes.values()) >= SHORT
     assert {outcome for _, outcome in outcomes} == {"used", "refused"}
@@ -165,6 +167,6 @@ def test_spoilt_runs_are_refused_in_one_line_or_used(originals, tmp_path, monkey
 @pytest.mark.faults
 def test_thousands_of_spoilt_runs(originals, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    outcomes = fuzz(originals, tmp_path, LONG)
+    outcomes = fuzz(originals, tmp_path, LONG, FILES + READ_TO_GO_ON)
     report(outcomes, capsys)
     assert sum(outcomes.values()) >= LONG

@@ -90,6 +90,48 @@ def nested(path):
     rewritten(path, lambda name, content: pickled if name.endswith(".pkl") else content)
 
 
+def in_capitals(spoil):
+    """Calls the pickle by a name that torch takes for it, and others do not."""
+
+    def spoilt(path):
+        spoil(path)
+        with zipfile.ZipFile(path) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in entries.items():
+                archive.writestr(name.replace("data.pkl", "data.PKL"), content)
+
+    return spoilt
+
+
+def of_two_formats(path):
+    whole = path.read_bytes()
+    torch.save(Reduced(bytearray, 10**12), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes() + whole)
+
+
+def of_two_lists(path):
+    """Puts an archive before another whose end tells the place of the first one's list, where torch looks for it."""
+    rewritten(path, lambda name, content: content)
+    whole = path.read_bytes()
+    greedy = pickle.dumps([Reduced(bytearray, 10**12), bytes(len(whole))], 2)
+    rewritten(path, lambda name, content: greedy if name.endswith(".pkl") else content)
+    other = path.read_bytes()
+    place, own = other.index(b"PK\1\2"), whole.index(b"PK\1\2")
+    listed, end = bytearray(whole[own:-22]), bytearray(whole[-22:])
+    assert len(listed) == len(other) - 22 - place
+    at = -1
+    while (at := listed.find(b"PK\1\2", at + 1)) >= 0:
+        (offset,) = struct.unpack_from("<I", listed, at + 42)
+        struct.pack_into("<I", listed, at + 42, offset + place - own)
+    struct.pack_into("<I", end, 16, place)
+    path.write_bytes(other[:-22] + whole[:own] + listed + end)
+
+
+def of_protocol_4(path):
+    rewritten(path, lambda name, content: b"\x80\4" + content[2:] if name.endswith(".pkl") else content)
+
+
 FILES = {
     "a system call": holding(os.system, f"touch {CANARY}"),
     "eval": holding(eval, f"open('{CANARY}', 'w')"),
@@ -101,6 +143,11 @@ FILES = {
     "a counter": holding(collections.Counter, {"a": 10**12}),
     "a storage without end": holding(torch.UntypedStorage, 10**12),
     "a tensor without end": holding(torch.Tensor, 10**12),
+    "bytes without end, in capitals": in_capitals(holding(bytearray, 10**12)),
+    "a pickle twice": added("archive/DATA.PKL", content=pickle.dumps(Reduced(bytearray, 10**12), 2)),
+    "two formats in one": of_two_formats,
+    "two lists of entries": of_two_lists,
+    "a later protocol": of_protocol_4,
     "a sparse tensor": with_contents(extra=torch.eye(3).to_sparse()),
     "a type": with_contents(extra=torch.float16),
     "a pickle alone": lambda path: path.write_bytes(pickle.dumps(Reduced(os.system, f"touch {CANARY}"))),

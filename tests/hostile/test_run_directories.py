@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqmodels import evaluation, runs
+from seqmodels import runs
 from seqmodels.commands.main import main
 from seqmodels.errors import UserError
-from seqmodels.trainers import TrainerSettings
-from tests.hostile.conftest import CANARY, limited, resumed
+from tests.hostile.conftest import CANARY, change, limited, measure, resumed
 
 TARGETS = [
     "os.system",
@@ -79,21 +78,6 @@ CALLS = {
         "final": {"_target_": target},
     },
 }
-
-
-def change(run, place, value):
-    """Sets a key of a run's configuration."""
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    *outer, last = place.split(".")
-    node = config
-    for key in outer:
-        node = node[key]
-    node[last] = value
-    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-
-def measure(run):
-    return evaluation.evaluate(runs.load_run(str(run)), None, {}, TrainerSettings(accelerator="cpu", max_epochs=1))
 
 
 def call_nothing(run, cases):
@@ -310,32 +294,6 @@ def test_a_wrong_type_at_any_key_of_a_spec(originals, tmp_path, monkeypatch, kin
                 outcomes["refused"] += 1
     assert not CANARY.exists()
     assert min(outcomes.values()) > 0, outcomes
-
-
-def test_folders_that_a_configuration_names_are_not_written_to(run, tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    change(run, "data.cache_dir", str(elsewhere / "cache"))
-    change(run, "output_dir", str(elsewhere / "outputs"))
-    change(run, "name", "../../../elsewhere/escaped")
-    assert measure(run)
-    assert main(["inspect", f"run={run}", "views=embeddings"]) == 0
-    assert resumed(run).run == run
-    assert not elsewhere.exists()
-
-
-@pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "inspection", "tensorboard", "checkpoints/mine"])
-def test_links_out_of_a_run_are_not_written_through(run, refused, tmp_path, name):
-    private = tmp_path / "private"
-    private.mkdir()
-    target = private / "profile" if "." in name else private
-    if (run / name).exists():
-        (shutil.rmtree if (run / name).is_dir() else os.unlink)(run / name)
-    (run / name).symlink_to(target)
-    assert "is a link out of the run directory" in refused("inspect", f"run={run}", "views=embeddings")
-    with pytest.raises(UserError, match="is a link out of the run directory"):
-        resumed(run)
-    assert not list(private.iterdir())
-    assert measure(run)  # what only reads may
 
 
 def test_what_a_page_shows_of_a_stranger_is_text(run):

@@ -1,5 +1,7 @@
 """Spaces of a study: what is read, what is refused and in which words."""
 
+import json
+
 import optuna
 import pytest
 
@@ -52,7 +54,8 @@ def test_a_grid_is_all_combinations(tmp_path):
 @pytest.mark.parametrize(
     "text, line",
     [
-        ("", "mine.yaml.space: required: keys of the configuration, each with its range or choices"),
+        ("", "mine.yaml: expected a mapping, got nothing"),
+        ("trials: 1", "mine.yaml.space: required: keys of the configuration, each with its range or choices"),
         ("space: {a: 3}", "mine.yaml: space.a=3: expected a mapping with a type: float, int, categorical"),
         ("space: {a: {type: real}}", "mine.yaml: space.a.type=real: expected one of float, int, categorical"),
         ("space: {a: {type: float, low: 2, high: 1}}", "mine.yaml: space.a.low=2.0: expected less than high=1.0"),
@@ -89,7 +92,34 @@ def test_a_grid_is_all_combinations(tmp_path):
             "space.a.when.c=y: expected one of x",
         ),
         ("space: {a: {", "mine.yaml: cannot be read: "),
-        ("[1, 2]", "mine.yaml.space: required"),
+        ("[1, 2]", "mine.yaml: expected a mapping, got list"),
+        (
+            "space: {output_dir: {type: categorical, choices: [x]}}",
+            "mine.yaml: space.output_dir: expected a key of the",
+        ),
+        (
+            "space: {++data.cache_dir: {type: categorical, choices: [x]}}",
+            "space.++data.cache_dir: expected a key of the",
+        ),
+        (
+            "space: {experiment: {type: categorical, choices: [../../e]}}",
+            "space.experiment.choices: ../../e: expected n",
+        ),
+        (
+            "space: {cell@a.b: {type: categorical, choices: [../../e]}}",
+            "space.cell@a.b.choices: ../../e: expected names",
+        ),
+        ("space: {name: {type: categorical, choices: [x]}}", "space.name: expected a key of the configuration other"),
+        (
+            "space: {'seed=1 output_dir': {type: int, low: 0, high: 1}}",
+            "space.seed=1 output_dir: expected a key of the",
+        ),
+        ("space: {a: {type: int, low: 0, high: 1}, a: {type: int, low: 0, high: 2}}", "the key 'a' stands there twice"),
+        (
+            "a: &a [x, x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else '*a'] * 9)}]\n" for n in range(40)),
+            "mine.yaml: cannot be read: more than 100,000 values",
+        ),
     ],
 )
 def test_a_mistake_in_a_space_is_one_line(tmp_path, text, line):
@@ -99,10 +129,14 @@ def test_a_mistake_in_a_space_is_one_line(tmp_path, text, line):
     assert "\n" not in str(caught.value)
 
 
-def test_interpolations_in_a_space_are_inert(tmp_path, monkeypatch):
+@pytest.mark.parametrize("text", ["${oc.env:SECRET}", "a ${seed}", "\\${seed}", "\\\\${seed}", '"${seed}"', "$\\{a}"])
+def test_interpolations_in_a_space_are_inert(tmp_path, monkeypatch, text):
     monkeypatch.setenv("SECRET", "told")
-    text = "space: {a: {type: categorical, choices: ['${oc.env:SECRET}']}}"
-    assert read(tmp_path, text).space["a"].choices == ["${oc.env:SECRET}"]
+    (choice,) = (
+        read(tmp_path, json.dumps({"space": {"a": {"type": "categorical", "choices": [text]}}})).space["a"].choices
+    )
+    assert choice == text
+    assert compose([f"name={_quoted(choice)}"])["name"] == text
 
 
 @pytest.mark.parametrize("name", options("hparams_search"))

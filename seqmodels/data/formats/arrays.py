@@ -5,6 +5,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -55,7 +56,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: array {name!r} is larger than the memory there is") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"{path}: a damaged .npz file: {error}") from error
-    except ValueError as error:
+    except (ValueError, TokenError) as error:
         raise UserError(
             f"{path}: array {name!r} holds Python objects, as arrays of different sizes make, or is damaged; expected "
             "numbers in one array"
@@ -84,7 +85,7 @@ def _declared_bytes(file: IO[bytes]) -> int:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
-    except ValueError:
+    except (ValueError, TokenError):
         return 0
     return math.prod(shape) * dtype.itemsize
 
@@ -159,7 +160,10 @@ def read_idx(path: Path) -> np.ndarray:
         raise UserError(f"{path}: truncated: {len(values)} bytes of values; its header says {_told(shape)}")
     if len(values) > num_bytes:
         raise UserError(f"{path}: goes on after the {num_bytes} bytes of values that its header says ({_told(shape)})")
-    array = np.frombuffer(values, kind).reshape(shape)
+    try:
+        array = np.frombuffer(values, kind).reshape(shape)
+    except ValueError as error:
+        raise UserError(f"{path}: no array has the sizes that its header says ({_told(shape)})") from error
     return array.astype(kind.newbyteorder("="))
 
 

@@ -1,6 +1,8 @@
 """A folder of images and a file of their captions."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,8 +83,7 @@ def read_image(path: Path, colour: bool = False, size: tuple[int, int] | None = 
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=_FORMATS) as file:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with _bombs_refused(), Image.open(path, formats=_FORMATS) as file:
             deep = file.mode.startswith("I")  # 16 bits of grey, which Pillow would cut off at 255
             image = file.convert("I").convert("F") if deep else file.convert("RGB" if colour else "L")
             if size:
@@ -96,6 +97,17 @@ def read_image(path: Path, colour: bool = False, size: tuple[int, int] | None = 
     if pixels.ndim == 2:
         return np.repeat(pixels[None], 3 if colour else 1, axis=0)
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+@contextmanager
+def _bombs_refused() -> Iterator[None]:
+    """Makes an error of what Pillow warns of from the first look at an image; what else it says is of no account."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def read_images(captions: list[Caption], colour: bool = False, size: tuple[int, int] | None = None) -> list[np.ndarray]:

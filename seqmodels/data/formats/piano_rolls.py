@@ -198,7 +198,7 @@ def _in_npz(path: Path, key: str) -> list[_Source]:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sorts `train_2` before `train_10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _checked(place: str, piece: np.ndarray) -> np.ndarray:

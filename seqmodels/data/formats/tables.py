@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -166,9 +166,9 @@ def _header(path: Path, first: list[str] | csv.Error, columns: Mapping[str, str]
         raise UserError(f"{path} line 1: nothing stands there; expected the names of the columns")
     if problem := undecodable("".join(names)):
         raise UserError(f"{path} line 1: {problem}")
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"{path} line 1: two columns are named {name!r}; expected different names")
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{path} line 1: two columns are named {name!r}; expected different names")
     for key, column in columns.items():
         if column not in names:
             raise UserError(f"{key}={column}: {path} has no such column; there are: {_listed(names)}")
@@ -184,10 +184,10 @@ def _json_rows(path: Path, columns: Mapping[str, str], lines: Iterator[tuple[int
 def _json_row(path: Path, columns: Mapping[str, str], number: int, line: str) -> Row:
     place = f"{path} line {number}"
     try:
-        values = json.loads(line)
+        values = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         return Row(number, {}, f"{place}: not JSON, at character {error.colno}: {error.msg}")
-    except (RecursionError, ValueError) as error:  # nested too deep, or a number of too many digits
+    except (RecursionError, ValueError) as error:  # too deep, a key twice, a number of too many digits
         return Row(number, {}, f"{place}: not JSON that can be read: {error}")
     if not isinstance(values, dict):
         return Row(number, {}, f'{place}: expected an object such as {{"text": "..."}}, got {type(values).__name__}')
@@ -195,6 +195,28 @@ def _json_row(path: Path, columns: Mapping[str, str], number: int, line: str) ->
         if column not in values:
             return Row(number, {}, f"{key}={column}: {place} has no such column; there are: {_listed(list(values))}")
     return Row(number, values)
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Makes a mapping of keys and values.
+
+    Raises:
+        ValueError: For a key that stands there twice.
+
+    Example:
+        >>> unique([("a", 1), ("a", 2)])
+        Traceback (most recent call last):
+        ...
+        ValueError: the key 'a' stands there twice
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {key!r} stands there twice")
+    return values
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=unique)
 
 
 def _listed(names: list[str]) -> str:

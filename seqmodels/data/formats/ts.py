@@ -167,7 +167,7 @@ def _flag(place: str, values: list[str]) -> bool:
 
 
 def _whole_number(place: str, values: list[str]) -> int:
-    if len(values) != 1 or not values[0].isdecimal() or int(values[0]) < 1:
+    if len(values) != 1 or not values[0].isdecimal() or not 0 < float(values[0]) < 2**63:
         raise UserError(f"{place} {' '.join(values)}: expected an integer of at least 1")
     return int(values[0])
 

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,19 @@ def test_header_mistakes(tmp_path: Path) -> None:
 def test_rows_are_what_they_say(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,label\nx,good\n")
     assert list(read_table_rows(path, COLUMNS)) == [Row(2, {"text": "x", "label": "good"}, None)]
+
+
+def test_a_key_that_stands_twice_in_a_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "x", "label": "a"}\n{"text": "x", "label": "a", "label": "b"}\n')
+    with pytest.raises(UserError, match=r"a\.jsonl line 2: not JSON that can be read: the key 'label' stands there tw"):
+        list(read_table(path, COLUMNS))
+    assert [row.problem is None for row in read_table_rows(path, COLUMNS)] == [True, False]
+
+
+def test_tens_of_thousands_of_columns_are_no_wait(tmp_path: Path) -> None:
+    """Half a minute where each is counted among all."""
+    names = ",".join(["text", "label", *map(str, range(40_000))])
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"no such column; there are: 'text', 'label', '0', .*, '17', \.\.\.$"):
+        list(read_table(write(tmp_path / "a.csv", f"{names}\n"), {"data.text_column": "body"}))
+    assert time.monotonic() - began < 5
