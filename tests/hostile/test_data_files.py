@@ -55,6 +55,9 @@ def test_archives_of_arrays_that_unpack_to_much(tmp_path, monkeypatch):
         archive.writestr("x.npy", npy((10**12,)) + bytes(100))
     assert "says that it has 8,000,000,000,000 bytes" in told(read_npz, path)
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy((10**12,), "|S0"))
+    assert "says that it has 1,000,000,000,000 bytes" in told(read_npz, path)
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", npy((1,), "|O") + b"cos\nsystem\n(S'touch exploded'\ntR.")
     told(read_npz, path)
     with zipfile.ZipFile(path, "w") as archive:

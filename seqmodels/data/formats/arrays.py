@@ -87,7 +87,7 @@ def _declared_bytes(file: IO[bytes]) -> int:
         shape, _, dtype = read(file)
     except (ValueError, TokenError):
         return 0
-    return math.prod(shape) * dtype.itemsize
+    return math.prod(shape) * max(dtype.itemsize, 1)  # what has no bytes takes memory where it is listed
 
 
 def max_unpacked(size: int) -> int:
