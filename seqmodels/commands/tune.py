@@ -108,7 +108,7 @@ def tune(
         study=study,
         folder=folder,
         storage=f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage,
-        trials=trials or (len(search.grid()) if search.sampler == "grid" else search.trials),
+        trials=trials or (search.grid_size if search.sampler == "grid" else search.trials),
         workers=workers,
         deadline=None if timeout is None else started + timeout,
         metric=metric,
