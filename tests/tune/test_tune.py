@@ -6,7 +6,9 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import optuna
 import pytest
 import yaml
 from PIL import Image
@@ -15,6 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from seqmodels.commands.main import main
 from seqmodels.runs import find_run
+from seqmodels.tuning import Search
 from seqmodels.tuning import study as studies
 
 TABLE = Path("outputs/char_lm/char_lm-space/trials.csv")
@@ -126,6 +129,41 @@ def test_poor_trials_are_given_up_after_a_validation(work, command, pruner, tria
         assert float(row["train/steps"]) == 4 * len(reports)
         assert "hparams/val/loss" in hparams(Path(row["run"]))[1]  # those that were given up can be compared, too
         assert Path(row["run"], "checkpoints", "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 2])
+def test_median_spares_as_many_validations_as_it_is_told(warmup):
+    search = Search({}, pruner="median", startup_trials=1, warmup_validations=warmup)
+    study = optuna.create_study(pruner=studies._pruner(SimpleNamespace(search=search)))
+    good, poor = study.ask(), study.ask()
+    for validation in range(1, 5):
+        good.report(1.0, validation)
+    study.tell(good, 1.0)
+    for validation in range(1, 5):
+        poor.report(2.0, validation)
+        assert poor.should_prune() == (validation > warmup)
+
+
+def test_a_study_without_trials_takes_other_settings(work, command, capsys):
+    assert main(command("timeout=0.001")) == 1
+    assert main(command("trials=1", "seed=2", "mode=max")) == 1  # Optuna keeps which way is better
+    assert "with other settings" in capsys.readouterr().err
+    assert main(command("trials=1", "seed=2")) == 0
+    assert main(command("trials=2")) == 1
+    assert "with other settings" in capsys.readouterr().err
+
+
+def test_settings_that_took_a_study_over_end_who_had_opened_it_before(work, command, monkeypatch, capsys):
+    def taken_over(plan):
+        study, storage = open_study(plan)
+        study.set_user_attr("made_with", {**plan.made_with, "settings": ["seed=2"]})
+        return study, storage
+
+    open_study = studies.open_study
+    monkeypatch.setattr("seqmodels.tuning.workers.open_study", taken_over)
+    assert main(command("trials=1")) == 1
+    assert "with other settings" in capsys.readouterr().err
+    assert not list(work.glob("outputs/char_lm/*/config.yaml"))
 
 
 def test_a_metric_of_ones_own_is_what_the_best_checkpoint_is_best_by(work, command, trials):
