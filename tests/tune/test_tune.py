@@ -42,7 +42,7 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
         (work / "space.yaml").read_text() + "  scheduler: {type: categorical, choices: [cosine, nothing]}\n"
     )
     assert main(command("trials=2")) == 1
-    assert "seqmodels: hparams_search/space: scheduler=nothing: unknown; choose one of" in capsys.readouterr().err
+    assert "seqmodels: space.yaml: scheduler=nothing: unknown; choose one of" in capsys.readouterr().err
 
     (work / "space.yaml").write_text(
         "sampler: tpe\nstartup_trials: 3\nspace:\n"
@@ -67,7 +67,7 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
         assert config["model"]["hidden_size"] == int(row["model.hidden_size"])
         assert config["scheduler"]["_target_"].lower().endswith(row["scheduler"])
     best = min(good, key=lambda row: float(row["val/loss"]))
-    assert find_run("outputs/char_lm/best")[0] == Path(best["run"]).resolve()
+    assert find_run("outputs/char_lm/char_lm-space/best")[0] == Path(best["run"]).resolve()
     assert f"best         trial {best['trial']}: val/loss" in shown.out
     assert f"{len(good)} trained to the end" in shown.out
     assert f"{len(failed)} failed" in shown.out
@@ -79,7 +79,7 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
     assert all({"optimizer.lr", "model.hidden_size"} <= set(settings) for settings, _ in compared)
     assert all(tags == compared[0][1] and "hparams/val/loss" in tags for _, tags in compared)
 
-    assert main(["evaluate", "run=outputs/char_lm/best", "split=val"]) == 0
+    assert main(["evaluate", "run=outputs/char_lm/char_lm-space/best", "split=val"]) == 0
 
 
 def test_a_study_goes_on_where_it_stood_and_has_as_many_trials_as_asked_for(work, command, capsys, trials):
@@ -144,28 +144,6 @@ def test_median_spares_as_many_validations_as_it_is_told(warmup):
         assert poor.should_prune() == (validation > warmup)
 
 
-def test_a_study_without_trials_takes_other_settings(work, command, capsys):
-    assert main(command("timeout=0.001")) == 1
-    assert main(command("trials=1", "seed=2", "mode=max")) == 1  # Optuna keeps which way is better
-    assert "with other settings" in capsys.readouterr().err
-    assert main(command("trials=1", "seed=2")) == 0
-    assert main(command("trials=2")) == 1
-    assert "with other settings" in capsys.readouterr().err
-
-
-def test_settings_that_took_a_study_over_end_who_had_opened_it_before(work, command, monkeypatch, capsys):
-    def taken_over(plan):
-        study, storage = open_study(plan)
-        study.set_user_attr("made_with", {**plan.made_with, "settings": ["seed=2"]})
-        return study, storage
-
-    open_study = studies.open_study
-    monkeypatch.setattr("seqmodels.tuning.workers.open_study", taken_over)
-    assert main(command("trials=1")) == 1
-    assert "with other settings" in capsys.readouterr().err
-    assert not list(work.glob("outputs/char_lm/*/config.yaml"))
-
-
 def test_a_metric_of_ones_own_is_what_the_best_checkpoint_is_best_by(work, command, trials):
     assert main(command("trials=1", "metric=val/perplexity", "mode=max")) == 0
     (trial,) = trials()
@@ -175,72 +153,6 @@ def test_a_metric_of_ones_own_is_what_the_best_checkpoint_is_best_by(work, comma
         "max",
     )
     assert trial.value == trial.user_attrs["results"]["val/perplexity"]
-
-
-@pytest.mark.parametrize(
-    "words, line",
-    [
-        (["metric=val/accuracy", "mode=max"], "metric=val/accuracy: no validation reports it; valid: val/loss, "),
-        (
-            ["metric=val/accuracy"],
-            "metric=val/accuracy: say whether less or more of it is better: mode=min or mode=max",
-        ),
-        (["mode=less"], "mode=less: expected min or max"),
-        (["data.val_fraction=0"], "metric=val/loss: no validation reports it; valid: nothing, data.val_fraction is 0"),
-        (["trails=4"], "trails=4: no such key; did you mean trials?"),
-        (["trials=0"], "trials=0: expected at least 1"),
-        (["workers=2", "storage=null"], "workers=2: several processes need a storage to share"),
-        (["timeout=-1"], "timeout=-1: expected more than 0, or null"),
-        (
-            ["optimizer.lr=0.1"],
-            "optimizer.lr=0.1: hparams_search=space searches optimizer.lr; leave out one of the two",
-        ),
-        (["hparams_search=none"], "hparams_search=none: unknown; choose one of grid, "),
-        (["hparams_search=none.yaml"], "hparams_search=none.yaml: no such file"),
-        (["study=../up"], "study=../up: expected letters, digits"),
-        (["resume=latest"], "resume=latest: a study goes on with the command that began it"),
-        (["-m"], "-m: expected key=value; keys: hparams_search, storage, "),
-        (["data.path=none.txt"], "data.path="),
-        (["model.hiden=3"], "model.hiden=3: no such key; did you mean hidden_size?"),
-        (["storage=study.db"], "storage: cannot be read as a URL; expected sqlite:///study.db, "),
-        (["storage=oracle://me:hidden@host/x"], "storage=oracle://me:***@host/x: unknown database oracle; expected "),
-        (
-            ["storage=postgresql://me:hidden@127.0.0.1:1/x"],
-            "storage=postgresql+psycopg://me:***@127.0.0.1:1/x: cannot be used: connection failed",
-        ),
-        (
-            ["storage=postgresql+none://me:hidden@127.0.0.1:1/x"],
-            "storage=postgresql+none://me:***@127.0.0.1:1/x: cannot be used: ",
-        ),
-        (["storage=sqlite:////proc/none/study.db"], "storage=sqlite:////proc/none/study.db: cannot make /proc/none: "),
-        (["storage=sqlite:///mine.txt"], "storage=sqlite:///mine.txt: cannot be used: file is not a database"),
-    ],
-)
-def test_a_mistake_is_one_line_before_any_trial(work, command, capsys, words, line):
-    assert main(command(*words)) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"seqmodels: {line}")
-    assert said.count("\n") == 1
-    assert "hidden@" not in said
-    assert not list(work.glob("outputs/char_lm/*/config.yaml"))
-
-
-def test_a_key_that_no_configuration_has_is_told_with_the_search(work, command, capsys):
-    (work / "space.yaml").write_text("space: {optimizer.lrr: {type: float, low: 0.1, high: 0.2}}")
-    assert main(command()) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(
-        "seqmodels: hparams_search/space: optimizer.lrr=0.1: no such key; did you mean lr? valid under"
-    )
-
-
-def test_a_study_of_failures_alone_is_a_failure(work, command, capsys):
-    (work / "space.yaml").write_text("space: {optimizer.weight_decay: {type: float, low: -2.0, high: -1.0}}")
-    assert main(command("trials=2")) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[-1].startswith(
-        "seqmodels: study=char_lm-space: no trial was trained to its end (2 failed); the last one: "
-    )
 
 
 def test_no_trial_begins_when_time_is_up(work, command, trials):
