@@ -206,7 +206,11 @@ def _plan(config: dict[str, Any], resume: Any) -> None:
 
     if resume is not None:
         raise UserError(f"debug=plan: plans runs that are new; leave out resume={resume}")
+    if (count := _processes_to_start(config)) > 1:
+        config = {**config, "trainer": {**config["trainer"], "devices": 1}}
     print(plan(config).text())
+    if count > 1:
+        print(f"{'processes':<12} 1 in this plan; {count} share each batch of the run, whose time and memory differ")
 
 
 def _show(results: dict[str, Any], samples: list[str], run: Path) -> None:
