@@ -50,7 +50,7 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
         "  model.hidden_size: {type: categorical, choices: [-1, 4, 6, 8]}\n"
         "  scheduler: {type: categorical, choices: [cosine, constant]}\n"
     )
-    assert main(command("trials=6")) == 0
+    assert main(command("trials=6", "+optimizer.betas=[0.9, 0.95]")) == 0
     shown = capsys.readouterr()
     rows = table()
     assert [row["trial"] for row in rows] == [str(number) for number in range(6)]
@@ -77,6 +77,8 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
 
     compared = [hparams(Path(row["run"])) for row in good]
     assert all({"optimizer.lr", "model.hidden_size"} <= set(settings) for settings, _ in compared)
+    assert compared[0][0]["trainer.max_steps"].string_value == "null"
+    assert compared[0][0]["optimizer.betas"].string_value == "[0.9, 0.95]"
     assert all(tags == compared[0][1] and "hparams/val/loss" in tags for _, tags in compared)
 
     assert main(["evaluate", "run=outputs/char_lm/char_lm-space/best", "split=val"]) == 0
