@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,14 @@ def main(arguments: list[str]) -> None:
     if "hparams_search" not in values:
         raise UserError(f"hparams_search: required; one of {', '.join(options('hparams_search'))}, or a file of yours")
     sys.argv = ["seqmodels tune", *settings]  # where messages look for what was chosen
-    print(tune(settings=settings, **values))
+    from seqmodels.callbacks import Interrupted
+
+    try:
+        print(tune(settings=settings, **values))
+    except (Interrupted, KeyboardInterrupt) as error:
+        signum = error.signum if isinstance(error, Interrupted) else signal.SIGINT
+        print(f"stopped by {signal.Signals(signum).name}; the same command goes on with the study", file=sys.stderr)
+        raise SystemExit(128 + signum) from error
 
 
 def _check_setting(word: str, own: list[str]) -> None:
@@ -56,7 +64,8 @@ def _check_setting(word: str, own: list[str]) -> None:
     if not key.isidentifier() or key in _groups():
         return
     if key not in (known := valid_keys("", [])):  # which Hydra knows, but not the keys of this command
-        raise UserError(unknown_key("", key, value, list(dict.fromkeys([*own, *known, *_groups()]))))
+        valid = dict.fromkeys(name for name in (*own, *known, *_groups()) if name not in ("plan", "resume"))
+        raise UserError(unknown_key("", key, value, list(valid)))
 
 
 def _is_swept(word: str) -> bool:

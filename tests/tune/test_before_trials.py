@@ -151,6 +151,14 @@ def test_a_study_of_the_same_name_elsewhere_writes_over_nothing(work, command, c
     assert best[0] != best[1]
 
 
+def test_each_valid_key_is_named_once(work, command, capsys):
+    assert main(command("pruner=median")) == 1
+    valid = capsys.readouterr().err.partition("valid here: ")[2].strip().split(", ")
+    assert len(valid) == len(set(valid))
+    assert {"model", "trials", "seed"} <= set(valid)
+    assert "resume" not in valid
+
+
 def test_torchrun_starts_no_study(work, command, capsys, monkeypatch):
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)

@@ -193,6 +193,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_values_are_tried_again(work, comman
     words = ["trials=2", "trainer.max_epochs=200", "callbacks.checkpoints.every_seconds=0.2"]
     assert main(command(*words)) == 143
     sender.join()
+    assert capsys.readouterr().err.endswith("stopped by SIGTERM; the same command goes on with the study\n")
     stopped, waiting = trials()
     assert (stopped.state.name, waiting.state.name) == ("FAIL", "WAITING")
     assert waiting.user_attrs["retry_of"] == 0
