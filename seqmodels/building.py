@@ -212,7 +212,9 @@ def _checked(value: Any, hint: Any, path: str, strict: bool) -> Any:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=strict)
     except ValidationError as error:
         shown = "null" if value is None else value
-        raise UserError(f"{path}={shown}: expected {describe_type(hint)}, got {type(value).__name__}") from error
+        expected = describe_type(hint)
+        got = "" if isinstance(value, str) and "one of " in expected else f", got {type(value).__name__}"
+        raise UserError(f"{path}={shown}: expected {expected}{got}") from error
 
 
 def _takes_mapping(hint: Any) -> bool:
@@ -235,6 +237,8 @@ def describe_type(hint: Any) -> str:
         return names[hint]
     if typing.get_origin(hint) is list:
         return "a list"
+    if typing.get_origin(hint) is dict:
+        return "a mapping"
     # What YAML cannot write, such as a tensor, is left out where there is something that it can.
     parts = list(typing.get_args(hint))
     parts = [part for part in parts if part in names or typing.get_origin(part)] or parts

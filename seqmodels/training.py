@@ -1,5 +1,6 @@
 """`train(config)`: one run from configuration to results."""
 
+import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -276,13 +277,14 @@ def _log_hyperparameters(logger: TensorBoardLogger, config: Mapping[str, Any], r
     """Writes what a sweep compares: the settings as plain leaves, the final figures under one tag in every run."""
     leaves = {"seed": config["seed"]}
     for group in (*(name for name in GROUPS if name != "callbacks"), *OPTIONAL_GROUPS):
-        leaves |= _leaves(config.get(group), group)
+        leaves |= _leaves(config.get(group, {}), group)
     logger.log_hyperparams(leaves, {f"hparams/{name}": value for name, value in results.items()})
     logger.finalize("success")
 
 
 def _leaves(node: Any, path: str) -> dict[str, Any]:
+    """Returns the settings under a path by their full names; lists and null as text, which TensorBoard can show."""
     if isinstance(node, Mapping):
         nested = [_leaves(value, f"{path}.{key}") for key, value in node.items() if key != "_partial_"]
         return {key: value for leaves in nested for key, value in leaves.items()}
-    return {path: node} if isinstance(node, bool | int | float | str) else {}
+    return {path: node if isinstance(node, bool | int | float | str) else json.dumps(node, default=str)}

@@ -80,3 +80,14 @@ def test_a_resumed_run_is_not_planned(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "debug=plan", "resume=somewhere"]) == 1
     assert capsys.readouterr().err == "seqmodels: debug=plan: plans runs that are new; leave out resume=somewhere\n"
+
+
+def test_a_run_of_several_processes_is_planned_with_one(tmp_path, corpus, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["data=text_file", f"data.path={corpus}", "model.hidden_size=8", "tbptt.k1=16", "tbptt.k2=16"]
+    assert main(["train", *words, "trainer=ddp_cpu", "trainer.devices=2", "debug=plan"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("plan         char_lm, from ")
+    assert shown.endswith(
+        "\nprocesses    1 in this plan; 2 share each batch of the run, whose time and memory differ\n"
+    )

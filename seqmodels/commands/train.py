@@ -1,13 +1,16 @@
 """`seqmodels train [overrides]`: Hydra composes, `training.train` does the rest."""
 
 import os
+import secrets
+import shutil
 import sys
 import traceback
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import hydra
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -36,59 +39,80 @@ def main(arguments: list[str]) -> None:
     for key, equals, value in (word.partition("=") for word in arguments):
         if equals and value in ("", "null") and key not in ("experiment", "debug") and options(key):
             raise UserError(f"{key}={value}: required; choose one of {', '.join(options(key))}")
-    if {"-m", "--multirun"} & set(arguments) and processes.find_place() is not None:
+    sweeping = bool({"-m", "--multirun"} & set(arguments))
+    if sweeping and processes.find_place() is not None:
         raise UserError("-m: torchrun and srun start one run; leave them out, trainer.devices=N starts those of a job")
     watch_launcher()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *_flags_first(arguments)]
-    with TemporaryDirectory(prefix="seqmodels-") as folder:
-        jobs = _Jobs(folder)
-        try:
-            hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(jobs.run)()
-        except ValueError as error:  # Hydra's word for a group override that it cannot use
-            raise UserError(str(error)) from error
-        except RuntimeError as error:
-            if type(error).__name__ != "TerminatedWorkerError":  # joblib's
-                raise
-            raise UserError(jobs.after_kill()) from error
+    jobs = _Jobs()
+    try:
+        _hand_to_hydra(jobs, arguments if sweeping else None)
         jobs.raise_failures()
+    finally:
+        jobs.forget()
+
+
+def _hand_to_hydra(jobs: "_Jobs", swept: list[str] | None) -> None:
+    try:
+        if swept is not None:
+            jobs.folder = _folder_of_outcomes([word for word in swept if "=" in word or word.startswith("~")])
+        hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(jobs.run)()
+    except ValueError as error:  # Hydra's word for a group override that it cannot use
+        raise UserError(str(error)) from error
+    except RuntimeError as error:
+        if type(error).__name__ != "TerminatedWorkerError":  # joblib's
+            raise
+        raise UserError(jobs.after_kill()) from error
+
+
+def _folder_of_outcomes(settings: list[str]) -> Path:
+    """Names a folder beside the runs: wherever a launcher has the jobs run, they write there."""
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        composed = GlobalHydra.instance().config_loader().load_configuration("train", settings, RunMode.MULTIRUN)
+    return Path(composed.hydra.sweep.dir, f".jobs-{secrets.token_hex(4)}").absolute()
 
 
 class _Jobs:
-    """The jobs of a command, in this process or, by a launcher, in others: how each ended is a file in a folder.
+    """The jobs of a command, in this process or, by a launcher, in others: how each ended is a file in a folder."""
 
-    Args:
-        folder: An empty folder.
-    """
-
-    def __init__(self, folder: str):
-        self.folder = folder
+    def __init__(self) -> None:
+        self.folder: Path | None = None  # of a sweep
         self.pid = os.getpid()
         self.failures: list[Exception] = []
 
     def run(self, composed: DictConfig) -> None:
         """Runs one job; its failure is kept, so that the rest of a sweep runs. Hydra would print lines of its own."""
-        settings = HydraConfig.get()
-        sweeping = settings.mode == RunMode.MULTIRUN
-        number = str(settings.job.num) if sweeping else "0"
         try:
             _run(composed)
-            Path(self.folder, number).write_text("done")
+            self._write("done")
         except Exception as error:
             self.failures.append(error)
             reason = explain(error)
-            Path(self.folder, number).write_text("fault" if reason is None else "mistake")
-            if sweeping:
+            if self.folder is not None:
+                settings = HydraConfig.get()
                 overrides = " ".join(settings.overrides.task)
-                print(f"seqmodels: job {number} ({overrides}): {reason or repr(error)}", file=sys.stderr)
+                print(f"seqmodels: job {settings.job.num} ({overrides}): {reason or repr(error)}", file=sys.stderr)
             if reason is None and os.getpid() != self.pid:  # nobody but this process knows where it came up
                 traceback.print_exception(error)
+            self._write("fault" if reason is None else "mistake")
+
+    def _write(self, outcome: str) -> None:
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / str(HydraConfig.get().job.num)).write_text(outcome)
 
     def _ended(self) -> dict[str, list[int]]:
         ended: dict[str, list[int]] = {}
-        for path in sorted(Path(self.folder).iterdir(), key=lambda path: int(path.name)):
+        paths = [] if self.folder is None else self.folder.glob("*")
+        for path in sorted(paths, key=lambda path: int(path.name)):
             ended.setdefault(path.read_text(), []).append(int(path.name))
         return ended
+
+    def forget(self) -> None:
+        """Removes what was written of the jobs."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def after_kill(self) -> str:
         """Says what is known of a sweep of which a process was killed, and others with it by joblib."""
@@ -102,7 +126,7 @@ class _Jobs:
         ended = self._ended()
         faults = [error for error in self.failures if explain(error) is None]
         count = len(ended.get("fault", [])) + len(ended.get("mistake", []))
-        if faults or (self.failures and "-m" not in sys.argv and "--multirun" not in sys.argv):
+        if faults or (self.failures and self.folder is None):
             raise faults[0] if faults else self.failures[0]
         if count:
             line = f"{count} job{'' if count == 1 else 's'} of the sweep failed"
@@ -183,7 +207,11 @@ def _plan(config: dict[str, Any], resume: Any) -> None:
 
     if resume is not None:
         raise UserError(f"debug=plan: plans runs that are new; leave out resume={resume}")
+    if (count := _processes_to_start(config)) > 1:
+        config = {**config, "trainer": {**config["trainer"], "devices": 1}}
     print(plan(config).text())
+    if count > 1:
+        print(f"{'processes':<12} 1 in this plan; {count} share each batch of the run, whose time and memory differ")
 
 
 def _show(results: dict[str, Any], samples: list[str], run: Path) -> None:

@@ -4,13 +4,16 @@ import functools
 import inspect
 import json
 import re
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqmodels import processes
 from seqmodels.building import unknown_key
 from seqmodels.commands.arguments import parse, print_help
 from seqmodels.commands.composing import CONFIG_DIR, compose, make_absolute, options, valid_keys
@@ -28,6 +31,8 @@ def main(arguments: list[str]) -> None:
         print_help(tune, "tune")
         print("\nAll other keys are those of `seqmodels train`, and hold for each trial.")
         return
+    if processes.find_place() is not None:
+        raise UserError("tune: torchrun and srun start the processes of one run; workers=N starts those of a study")
     own = {name: None for name in inspect.signature(tune).parameters if name != "settings"}
     settings = [word for word in arguments if word.partition("=")[0] not in own]
     for word in settings:
@@ -36,7 +41,14 @@ def main(arguments: list[str]) -> None:
     if "hparams_search" not in values:
         raise UserError(f"hparams_search: required; one of {', '.join(options('hparams_search'))}, or a file of yours")
     sys.argv = ["seqmodels tune", *settings]  # where messages look for what was chosen
-    print(tune(settings=settings, **values))
+    from seqmodels.callbacks import Interrupted
+
+    try:
+        print(tune(settings=settings, **values))
+    except (Interrupted, KeyboardInterrupt) as error:
+        signum = error.signum if isinstance(error, Interrupted) else signal.SIGINT
+        print(f"stopped by {signal.Signals(signum).name}; the same command goes on with the study", file=sys.stderr)
+        raise SystemExit(128 + signum) from error
 
 
 def _check_setting(word: str, own: list[str]) -> None:
@@ -45,10 +57,25 @@ def _check_setting(word: str, own: list[str]) -> None:
         raise UserError(f"{word}: expected key=value; keys: {', '.join(own)}, and those of `seqmodels train`")
     if key == "resume":
         raise UserError(f"{word}: a study goes on with the command that began it; seqmodels train goes on with a run")
+    if key == "plan" or (key == "debug" and "plan" in value):
+        raise UserError(f"{word}: a study trains; seqmodels train debug=plan, with a trial's settings, plans one run")
+    if _is_swept(word):
+        raise UserError(f"{word}: several values; they go into the space: {key}: {{type: categorical, choices: [...]}}")
     if not key.isidentifier() or key in _groups():
         return
     if key not in (known := valid_keys("", [])):  # which Hydra knows, but not the keys of this command
-        raise UserError(unknown_key("", key, value, [*own, *known, *_groups()]))
+        valid = dict.fromkeys(name for name in (*own, *known, *_groups()) if name not in ("plan", "resume"))
+        raise UserError(unknown_key("", key, value, list(valid)))
+
+
+def _is_swept(word: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(word).is_sweep_override()
+    except HydraException:  # told when it is composed
+        return False
 
 
 def _groups() -> list[str]:
@@ -86,20 +113,21 @@ def tune(
         UserError: For a mistake in any of it, before a trial begins.
     """
     started = time.time()
-    search, name = _read_search(hparams_search)
+    search, title = _read_search(hparams_search)
     _check_ranges(trials, workers, timeout, mode)
     if workers > 1 and storage is None:
         raise UserError(f"workers={workers}: several processes need a storage to share; storage=sqlite, or a URL")
-    _check_disjoint(search, list(settings), name)
+    _check_disjoint(search, list(settings), title)
     trusted = _trusted(list(settings))
     with trusting(trusted):
-        first = _check_space(search, list(settings), name)
+        composed = _check_space(search, list(settings), title)
+        first = composed[0]
         metric, mode = _objective(first, metric, mode)
-        configure = functools.partial(_configure, list(settings), metric, mode)
-        fingerprint = _check_metric(configure({}), metric)
-    study = study or f"{first['name']}-{name.rpartition('/')[2]}"
-    if not re.fullmatch(r"[\w.-]+", study):
-        raise UserError(f"study={study}: expected letters, digits, `_`, `-` and `.`")
+        fingerprint = _check_metric(search, composed, metric, title)
+    if study is None:
+        study = re.sub(r"[^\w.-]+", "-", f"{first['name']}-{Path(title).stem}")
+    if not re.fullmatch(r"\w[\w.-]*", study):
+        raise UserError(f"study={study}: expected letters, digits, `_`, and after the first of them `-` and `.`")
     folder = Path(first["output_dir"], first["name"], study)
     from seqmodels import tuning
 
@@ -108,7 +136,7 @@ def tune(
         study=study,
         folder=folder,
         storage=f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage,
-        trials=trials or (len(search.grid()) if search.sampler == "grid" else search.trials),
+        trials=trials or (search.grid_size if search.sampler == "grid" else search.trials),
         workers=workers,
         deadline=None if timeout is None else started + timeout,
         metric=metric,
@@ -116,24 +144,29 @@ def tune(
         seed=first["seed"],
         made_with=_made_with(search, list(settings), metric, mode, fingerprint),
         trusted=trusted,
-        configure=configure,
+        configure=functools.partial(_configure, list(settings), metric, mode),
         explain=explain,
     )
     return tuning.tune(plan)
 
 
 def _read_search(name: str) -> tuple["Search", str]:
-    """Finds a search by its name or its file."""
+    """Finds a search by its name or its file.
+
+    Returns:
+        The search, and what it is called in messages.
+    """
     from seqmodels.tuning import read_search
 
     if name in options("hparams_search"):
-        return read_search(CONFIG_DIR / "hparams_search" / f"{name}.yaml", f"hparams_search/{name}"), name
+        title = f"hparams_search/{name}"
+        return read_search(CONFIG_DIR / f"{title}.yaml", title), title
     if not name.endswith((".yaml", ".yml")):
         valid = ", ".join(options("hparams_search"))
         raise UserError(f"hparams_search={name}: unknown; choose one of {valid}, or a file of yours: my_search.yaml")
     if not Path(name).is_file():
         raise UserError(f"hparams_search={name}: no such file")
-    return read_search(Path(name), name), Path(name).stem
+    return read_search(Path(name), name), name
 
 
 def _check_ranges(trials: int | None, workers: int, timeout: float | None, mode: str | None) -> None:
@@ -146,10 +179,10 @@ def _check_ranges(trials: int | None, workers: int, timeout: float | None, mode:
         raise UserError(f"mode={mode}: expected min or max")
 
 
-def _check_disjoint(search: "Search", settings: list[str], name: str) -> None:
+def _check_disjoint(search: "Search", settings: list[str], title: str) -> None:
     for word in settings:
         if (key := word.partition("=")[0].lstrip("+~")) in {key.lstrip("+") for key in search.space}:
-            raise UserError(f"{word}: hparams_search={name} searches {key}; leave out one of the two")
+            raise UserError(f"{word}: {title} searches {key}; leave out one of the two")
 
 
 def _trusted(settings: list[str]) -> list[str]:
@@ -157,20 +190,27 @@ def _trusted(settings: list[str]) -> list[str]:
     return module_names(given[-1]) if given else []
 
 
-def _check_space(search: "Search", settings: list[str], name: str) -> dict[str, Any]:
+def _check_space(search: "Search", settings: list[str], title: str) -> list[dict[str, Any]]:
     """Composes the configuration with each choice once, so that a mistyped key is told before any trial.
 
     Returns:
-        The first of them.
+        The configurations of `search.samples()`.
     """
     composed = []
     for values in search.samples():
-        try:
+        with _told_with(title, values):
             composed.append(_compose(settings, values))
-        except UserError as error:
-            own = any(key.lstrip("+") in str(error) for key in values)
-            raise UserError(f"hparams_search/{name}: {error}" if own else str(error)) from error
-    return composed[0]
+    return composed
+
+
+@contextmanager
+def _told_with(title: str, values: Mapping[str, Any]) -> Iterator[None]:
+    """Names the search before a mistake in what it searches."""
+    try:
+        yield
+    except UserError as error:
+        own = any(key.lstrip("+") in str(error) for key in values)
+        raise UserError(f"{title}: {error}" if own else str(error)) from error
 
 
 def _compose(settings: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,19 +266,28 @@ def _objective(config: dict[str, Any], metric: str | None, mode: str | None) -> 
     return metric, mode or known[metric]
 
 
-def _check_metric(config: dict[str, Any], metric: str) -> str:
-    """Reads the data and builds the task once, so that what no trial could train or report is told before any.
+def _check_metric(search: "Search", composed: list[dict[str, Any]], metric: str, title: str) -> str:
+    """Reads the data and builds what a run is made of, so that what no trial could train or report is told before any.
+
+    One of `search.samples()` that can be trained is enough: where a choice is at fault, its trials are passed over.
 
     Returns:
         What tells these data from others.
     """
     from seqmodels.tuning import reported
 
-    names, fingerprint = reported(config)
-    if metric not in names:
-        valid = ", ".join(names) or "nothing, data.val_fraction is 0"
-        raise UserError(f"metric={metric}: no validation reports it; valid: {valid}")
-    return fingerprint
+    mistakes: list[Exception] = []
+    for values, config in zip(search.samples(), composed, strict=True):
+        try:
+            with _told_with(title, values):
+                names, fingerprint = reported(config)
+            if metric in names:
+                return fingerprint
+            valid = ", ".join(names) or "nothing, data.val_fraction is 0"
+            raise UserError(f"metric={metric}: no validation reports it; valid: {valid}")
+        except Exception as error:
+            mistakes.append(error)
+    raise mistakes[0]
 
 
 def _made_with(search: "Search", settings: list[str], metric: str, mode: str, fingerprint: str) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from seqmodels import runs
-from seqmodels.building import build, check_config
-from seqmodels.evaluation import build_task
-from seqmodels.trainers import read_settings
+from seqmodels.building import check_config
+from seqmodels.errors import UserError
+from seqmodels.trainers import processes_to_start, read_settings
+from seqmodels.training import prepare
 
 
 def reported(config: dict[str, Any]) -> tuple[list[str], str]:
@@ -22,9 +22,9 @@ def reported(config: dict[str, Any]) -> tuple[list[str], str]:
         UserError: For a mistake in the configuration or the data.
     """
     check_config(config)
-    read_settings(config["trainer"])
-    data = build(config["data"], "data")
-    data.setup("fit")
-    task = build_task(config, runs.build_model(config, data.spec), data.spec, data)
-    names = [f"val/{name}" for name in task.metric_names()] if "val" in data.splits else []
-    return names, data.fingerprint
+    settings = read_settings(config["trainer"])
+    if processes_to_start(settings) > 1:
+        raise UserError(f"trainer.devices={settings.devices}: a trial is one process; workers=N trains N at once")
+    prepared = prepare(config)
+    data = prepared.data
+    return [f"val/{name}" for name in prepared.task.metric_names() if "val" in data.splits], data.fingerprint

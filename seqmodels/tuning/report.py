@@ -41,6 +41,21 @@ def write_table(study: Study, plan: Plan) -> Path:
     return path
 
 
+def check_folder(study: Study, plan: Plan) -> None:
+    """Holds a study against the table in its folder.
+
+    Raises:
+        UserError: Where that is of another study: one of this name in another storage.
+    """
+    path = plan.folder / TABLE
+    has_rows = path.is_file() and path.read_text("utf-8", "replace").count("\n") > 1
+    if has_rows and not study.get_trials(deepcopy=False):
+        raise UserError(
+            f"study={plan.study}: {runs.shown(path)} is of a study in another storage; choose another name: study=..., "
+            "or move that folder away"
+        )
+
+
 def _row(trial: FrozenTrial, plan: Plan, retried: bool) -> dict[str, Any]:
     attributes, killed = trial.user_attrs, _is_killed(trial)
     error = attributes.get("error") or ("killed; tried again" if retried else "killed" if killed else "")
@@ -79,12 +94,12 @@ def best_trial(study: Study) -> FrozenTrial | None:
 
 
 def link_best(study: Study, plan: Plan) -> Path | None:
-    """Lets `best`, beside the runs, name the best run, where that is on this machine."""
+    """Lets `best`, in the study's folder, name the best run, where that is on this machine."""
     best = best_trial(study)
     run = None if best is None else Path(best.user_attrs.get("run", ""))
     if run is None or not (run / runs.CONFIG).is_file():
         return None
-    link = plan.folder.parent / "best"
+    link = plan.folder / "best"
     runs.point(link, run)
     return link
 

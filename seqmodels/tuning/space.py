@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,12 @@ from seqmodels.verified.documents import read_yaml
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
+
+MAX_GRID = 10_000
+"""Combinations that a grid has at most."""
+
+NEVER_SEARCHED = ("debug", "plan", "resume", "trusted")
+"""Keys of the command line that are no settings of a training."""
 
 _KEY = re.compile(r"\+{0,2}[\w./@-]+")
 _FOLDERS = ("output_dir", "name", "data.cache_dir")
@@ -37,7 +44,7 @@ class Float:
         when: Values of keys above this one with which it is searched; else it stays as it is configured.
 
     Raises:
-        ValueError: Where the range is empty or has no logarithm.
+        ValueError: Where the range is empty, has no end or no logarithm.
     """
 
     low: float
@@ -51,13 +58,22 @@ class Float:
 
     def suggest(self, trial: Trial, key: str) -> Any:
         """Asks a trial for a value."""
-        high = self.high if self.step is None else max(self.values())
+        high = self.high if self.step is None else self._value(self.count - 1)
         return trial.suggest_float(key, self.low, high, step=self.step, log=self.log)
+
+    @property
+    def count(self) -> int:
+        """How many values there are; 0 where there is no step."""
+        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step or math.inf))
+        return 0 if self.step is None else int((high - low) // step) + 1
 
     def values(self) -> list[float]:
         """Lists all values; none where there is no step."""
-        count = 0 if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
-        return [self.low + number * (self.step or 0) for number in range(count)]
+        return [self._value(number) for number in range(self.count)]
+
+    def _value(self, number: int) -> float:
+        """Counts in decimals, in which three times 0.1 is 0.3."""
+        return float(Decimal(str(self.low)) + number * Decimal(str(self.step)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class Int:
         when: Values of keys above this one with which it is searched; else it stays as it is configured.
 
     Raises:
-        ValueError: Where the range is empty or has no logarithm.
+        ValueError: Where the range is empty, has no end or no logarithm.
     """
 
     low: int
@@ -86,11 +102,17 @@ class Int:
 
     def suggest(self, trial: Trial, key: str) -> Any:
         """Asks a trial for a value."""
-        return trial.suggest_int(key, self.low, max(self.values()), step=self.step, log=self.log)
+        high = self.low + (self.count - 1) * self.step
+        return trial.suggest_int(key, self.low, high, step=self.step, log=self.log)
 
-    def values(self) -> list[int]:
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return (self.high - self.low) // self.step + 1
+
+    def values(self) -> Sequence[int]:
         """Lists all values."""
-        return list(range(self.low, self.high + 1, self.step))
+        return range(self.low, self.high + 1, self.step)
 
 
 @dataclass(frozen=True)
@@ -119,6 +141,11 @@ class Categorical:
         """Asks a trial for a value."""
         return trial.suggest_categorical(key, self.choices)
 
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return len(self.choices)
+
     def values(self) -> list[Any]:
         """Lists all values."""
         return self.choices
@@ -141,7 +168,7 @@ class Search:
         warmup_validations: Validations of a trial before "median" may give it up.
 
     Raises:
-        ValueError: For values out of range, and for a grid over a dimension without steps.
+        ValueError: For values out of range; for a grid over a dimension without steps, and for one too large.
     """
 
     space: dict[str, Any]
@@ -156,9 +183,14 @@ class Search:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {least}")
         for key, dimension in self.space.items() if self.sampler == "grid" else ():
-            if dimension.when is not None or not dimension.values():
+            if dimension.when is not None or not dimension.count:
                 lacks = "a step" if dimension.when is None else "no `when`"
                 raise ValueError(f"sampler=grid: space.{key} needs {lacks}; or sampler=tpe or random")
+        if self.sampler == "grid" and self.grid_size > MAX_GRID:
+            raise ValueError(
+                f"sampler=grid: {self.grid_size:,} combinations; expected at most {MAX_GRID:,}; take larger steps, "
+                "or sampler=tpe or random"
+            )
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
         """Asks a trial for a value of each dimension that applies."""
@@ -168,10 +200,15 @@ class Search:
                 values[key] = dimension.suggest(trial, key)
         return values
 
-    def grid(self) -> list[dict[str, Any]]:
-        """Lists all combinations."""
+    @property
+    def grid_size(self) -> int:
+        """How many combinations there are."""
+        return math.prod(dimension.count for dimension in self.space.values())
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Goes through all combinations."""
         columns = [dimension.values() for dimension in self.space.values()]
-        return [dict(zip(self.space, values, strict=True)) for values in itertools.product(*columns)]
+        return (dict(zip(self.space, values, strict=True)) for values in itertools.product(*columns))
 
     def samples(self) -> list[dict[str, Any]]:
         """Lists combinations in which each choice and each dimension occurs, to hold against a configuration."""
@@ -200,6 +237,9 @@ def _applies(dimension: Dimension, values: Mapping[str, Any]) -> bool:
 
 
 def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    for name, value in (("low", low), ("high", high)):
+        if not -math.inf < value < math.inf:
+            raise ValueError(f"{name}={value}: expected a finite number")
     if not low < high:
         raise ValueError(f"low={low}: expected less than high={high}")
     if log and low <= 0:
@@ -227,7 +267,10 @@ def read_search(path: Path, name: str) -> Search:
         raise UserError(f"{name}.space: required: keys of the configuration, each with its range or choices")
     space: dict[str, Dimension] = {}
     for key, given in node["space"].items():
-        if not _KEY.fullmatch(str(key)) or str(key).lstrip("+") in _FOLDERS:
+        bare = str(key).lstrip("+")
+        if bare in NEVER_SEARCHED:
+            raise UserError(f"{name}: space.{key}: no setting of a training; nothing to search")
+        if not _KEY.fullmatch(str(key)) or bare in _FOLDERS:
             raise UserError(
                 f"{name}: space.{key}: expected a key of the configuration other than {', '.join(_FOLDERS)}"
             )

@@ -45,15 +45,27 @@ def open_study(plan: Plan) -> tuple[Study, RDBStorage | None]:
     except optuna.exceptions.StorageInternalError as error:
         raise UserError(f"storage: lost on opening the study: {_first_line(error)}") from None
     before = study.user_attrs.get("made_with")
-    if before is None:
+    if before is None or (before != plan.made_with and _may_change(study, plan, before)):
         study.set_user_attr("made_with", plan.made_with)
-    elif before != plan.made_with:
+    _check_made_with(study, plan)
+    return study, storage
+
+
+def _may_change(study: Study, plan: Plan, before: dict[str, Any]) -> bool:
+    """Whether no trial was made with the earlier settings that could not be compared; a study keeps its direction."""
+    trials = study.get_trials(deepcopy=False)
+    used = any(counts(trial) or trial.state.name == "WAITING" for trial in trials)
+    return not used and before.get("mode") == plan.mode
+
+
+def _check_made_with(study: Study, plan: Plan) -> None:
+    before = study.user_attrs["made_with"]
+    if before != plan.made_with:
         key = next(key for key in plan.made_with if before.get(key) != plan.made_with[key])
         raise UserError(
             f"study={plan.study}: the storage has it with other settings, and its trials could not be compared "
             f"({key}: {_brief(before.get(key))}, now {_brief(plan.made_with[key])}); choose another name: study=..."
         )
-    return study, storage
 
 
 def close(storage: RDBStorage | None) -> None:
@@ -76,7 +88,8 @@ def _pruner(plan: Plan) -> BasePruner:
     from optuna import pruners
 
     if plan.search.pruner == "median":
-        return pruners.MedianPruner(plan.search.startup_trials, plan.search.warmup_validations)
+        # The pruner spares the steps below its number, and validations count from 1.
+        return pruners.MedianPruner(plan.search.startup_trials, plan.search.warmup_validations + 1)
     return pruners.HyperbandPruner() if plan.search.pruner == "hyperband" else pruners.NopPruner()
 
 
@@ -111,16 +124,20 @@ def begin(study: Study, plan: Plan) -> Trial | None:
 
     Returns:
         The trial with its values; `None` where the study has all its trials.
+
+    Raises:
+        UserError: Where other settings have taken the study over before it had a trial.
     """
+    _check_made_with(study, plan)
     trials = study.get_trials(deepcopy=False)
     if sum(map(counts, trials)) >= plan.trials:
         return None
     if plan.search.sampler == "grid" and not any(trial.state.name == "WAITING" for trial in trials):
-        taken = [trial.params for trial in trials if counts(trial)]
-        rest = [values for values in plan.search.grid() if values not in taken]
-        if not rest:
+        taken = {tuple(map(trial.params.get, plan.search.space)) for trial in trials if counts(trial)}
+        rest = (values for values in plan.search.grid() if tuple(values.values()) not in taken)
+        if (values := next(rest, None)) is None:
             return None
-        study.enqueue_trial(rest[0])
+        study.enqueue_trial(values)
     study.sampler = _sampler(plan, len(trials))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)  # `alive` gives it

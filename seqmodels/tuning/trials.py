@@ -106,4 +106,4 @@ def _reporter(trial: Trial) -> Callable[[float, int], bool]:
 def shown(values: dict[str, Any]) -> str:
     """Writes values as a user would type them."""
     words = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
-    return " ".join(f"{key}={word}" for key, word in words.items())
+    return one_line(" ".join(f"{key}={word}" for key, word in words.items()))

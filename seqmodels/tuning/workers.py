@@ -17,7 +17,7 @@ import torch
 from seqmodels.callbacks import Interrupted
 from seqmodels.errors import UserError
 from seqmodels.tuning.plan import Plan
-from seqmodels.tuning.report import draw, link_best, summary, write_table
+from seqmodels.tuning.report import check_folder, draw, link_best, summary, write_table
 from seqmodels.tuning.study import close, locked, open_study, recover
 from seqmodels.tuning.trials import work
 
@@ -33,7 +33,8 @@ def tune(plan: Plan) -> str:
         How the study stands, in a few lines.
 
     Raises:
-        UserError: Where the storage cannot be used, and where no trial was trained to its end.
+        UserError: Where the storage cannot be used; where the folder is that of a study in another one; where no trial
+            was trained to its end.
     """
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
@@ -41,6 +42,7 @@ def tune(plan: Plan) -> str:
         raise UserError(f"output_dir: cannot make {plan.folder}: {error.strerror}") from error
     study, storage = open_study(plan)  # before the workers do, so that a mistake is told once
     try:
+        check_folder(study, plan)
         _go_on(plan, study, storage)
         draw(study, plan)
         return summary(study, plan)

@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ class Killer(ElmanCell):
             os.kill(os.getpid(), signal.SIGKILL)
 """
 
+ELSEWHERE = """
+import pathlib, shutil, tempfile
+from seqmodels.nn import ElmanCell
+
+class Cell(ElmanCell):
+    pass
+
+for path in pathlib.Path(tempfile.gettempdir()).iterdir():
+    shutil.rmtree(path)
+"""
+
 
 @pytest.fixture(autouse=True)
 def processes_of_its_own():
@@ -68,6 +80,20 @@ def test_a_killed_process_of_a_sweep_is_told_in_one_line(work, capfd):
     assert main(["train", "-m", *SMALL, *JOBLIB, *cell, "model.hidden_size=4,5"]) == 1
     said = capfd.readouterr().err.splitlines()[-1]
     assert said.startswith("seqmodels: a process of the sweep was killed, for want of memory perhaps")
+
+
+def test_a_sweep_counts_jobs_that_see_other_temporary_folders(work, capfd, monkeypatch):
+    """As on another machine: there what the submitting one keeps for itself is not to be found."""
+    (work / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(work / "tmp"))
+    (work / "elsewhere.py").write_text(ELSEWHERE)
+    cell = ["trusted=elsewhere", "cell=custom", "cell._target_=elsewhere.Cell"]
+    assert main(["train", "-m", *SMALL, *cell, "model.hidden_size=-1,4"]) == 1
+    said = capfd.readouterr().err
+    assert said.count("model.hidden_size=-1: expected at least 1") == 1
+    assert said.endswith("seqmodels: 1 job of the sweep failed\n")
+    assert len(list(Path("outputs/char_lm").glob("*/results.json"))) == 1
+    assert sorted(path.name for path in Path("outputs").iterdir()) == ["char_lm", "latest", "multirun.yaml"]
 
 
 def test_a_launcher_that_is_not_installed_is_named(work, capfd):

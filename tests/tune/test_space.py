@@ -1,6 +1,8 @@
 """Spaces of a study: what is read, what is refused and in which words."""
 
 import json
+import tracemalloc
+import warnings
 
 import optuna
 import pytest
@@ -48,7 +50,30 @@ def test_samples_hold_each_choice_and_each_condition_once(tmp_path):
 
 def test_a_grid_is_all_combinations(tmp_path):
     text = "sampler: grid\nspace:\n  a: {type: int, low: 1, high: 3}\n  b: {type: categorical, choices: [x, null]}\n"
-    assert read(tmp_path, text).grid() == [{"a": a, "b": b} for a in (1, 2, 3) for b in ("x", None)]
+    assert list(read(tmp_path, text).grid()) == [{"a": a, "b": b} for a in (1, 2, 3) for b in ("x", None)]
+
+
+def test_steps_are_counted_in_decimals(tmp_path):
+    """In binary fractions 0.1 + 2 * 0.1 is more than 0.3, of which Optuna warns at length."""
+    text = "space: {a: {type: float, low: 0.1, high: 0.3, step: 0.1}}"
+    search = read(tmp_path, text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        drawn = {search.suggest(study.ask())["a"] for _ in range(30)}
+    assert {round(value, 6) for value in drawn} == {0.1, 0.2, 0.3}
+    assert [values["a"] for values in read(tmp_path, f"sampler: grid\n{text}").grid()] == [0.1, 0.2, 0.3]
+
+
+def test_a_wide_range_takes_no_memory(tmp_path):
+    text = "space: {a: {type: int, low: 0, high: 2000000}, b: {type: float, low: 0.0, high: 1.0, step: 1.0e-6}}"
+    search = read(tmp_path, text)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    tracemalloc.start()
+    drawn = [search.suggest(study.ask()) for _ in range(3)]
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
+    assert all(0 <= values["a"] <= 2000000 and 0 <= values["b"] <= 1 for values in drawn)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +96,7 @@ def test_a_grid_is_all_combinations(tmp_path):
         ("space: {a: {type: categorical, choices: [[1]]}}", "space.a: choices: [1]: expected numbers, text, true"),
         (
             "sampler: tpx\nspace: {a: {type: int, low: 0, high: 1}}",
-            "mine.yaml.sampler=tpx: expected one of tpe, random, grid",
+            "mine.yaml.sampler=tpx: expected one of tpe, random, grid$",
         ),
         (
             "pruner: x\nspace: {a: {type: int, low: 0, high: 1}}",
@@ -91,6 +116,18 @@ def test_a_grid_is_all_combinations(tmp_path):
             "space: {c: {type: categorical, choices: [x]}, a: {type: int, low: 0, high: 1, when: {c: y}}}",
             "space.a.when.c=y: expected one of x",
         ),
+        ("space: {a: {type: float, low: 0.1, high: .inf}}", "mine.yaml: space.a.high=inf: expected a finite number"),
+        ("space: {a: {type: float, low: .nan, high: 1}}", "mine.yaml: space.a.low=nan: expected a finite number"),
+        (
+            "space: {c: {type: categorical, choices: [x]}, a: {type: int, low: 0, high: 1, when: x}}",
+            "space.a.when=x: expected a mapping or null, got str",
+        ),
+        (
+            "sampler: grid\nspace: {a: {type: int, low: 1, high: 100000000}}",
+            "mine.yaml.sampler=grid: 100,000,000 combinations; expected at most 10,000; take larger steps, or sampler=tpe",
+        ),
+        ("space: {plan: {type: categorical, choices: [true]}}", "space.plan: no setting of a training"),
+        ("space: {+trusted: {type: categorical, choices: [os]}}", "space.+trusted: no setting of a training"),
         ("space: {a: {", "mine.yaml: cannot be read: "),
         ("[1, 2]", "mine.yaml: expected a mapping, got list"),
         (
@@ -125,7 +162,7 @@ def test_a_grid_is_all_combinations(tmp_path):
 def test_a_mistake_in_a_space_is_one_line(tmp_path, text, line):
     with pytest.raises(UserError) as caught:
         read(tmp_path, text)
-    assert line in str(caught.value)
+    assert line in f"{caught.value}$"
     assert "\n" not in str(caught.value)
 
 

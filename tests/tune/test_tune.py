@@ -6,7 +6,9 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import optuna
 import pytest
 import yaml
 from PIL import Image
@@ -15,6 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from seqmodels.commands.main import main
 from seqmodels.runs import find_run
+from seqmodels.tuning import Search
 from seqmodels.tuning import study as studies
 
 TABLE = Path("outputs/char_lm/char_lm-space/trials.csv")
@@ -39,7 +42,7 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
         (work / "space.yaml").read_text() + "  scheduler: {type: categorical, choices: [cosine, nothing]}\n"
     )
     assert main(command("trials=2")) == 1
-    assert "seqmodels: hparams_search/space: scheduler=nothing: unknown; choose one of" in capsys.readouterr().err
+    assert "seqmodels: space.yaml: scheduler=nothing: unknown; choose one of" in capsys.readouterr().err
 
     (work / "space.yaml").write_text(
         "sampler: tpe\nstartup_trials: 3\nspace:\n"
@@ -47,7 +50,7 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
         "  model.hidden_size: {type: categorical, choices: [-1, 4, 6, 8]}\n"
         "  scheduler: {type: categorical, choices: [cosine, constant]}\n"
     )
-    assert main(command("trials=6")) == 0
+    assert main(command("trials=6", "+optimizer.betas=[0.9, 0.95]")) == 0
     shown = capsys.readouterr()
     rows = table()
     assert [row["trial"] for row in rows] == [str(number) for number in range(6)]
@@ -64,7 +67,7 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
         assert config["model"]["hidden_size"] == int(row["model.hidden_size"])
         assert config["scheduler"]["_target_"].lower().endswith(row["scheduler"])
     best = min(good, key=lambda row: float(row["val/loss"]))
-    assert find_run("outputs/char_lm/best")[0] == Path(best["run"]).resolve()
+    assert find_run("outputs/char_lm/char_lm-space/best")[0] == Path(best["run"]).resolve()
     assert f"best         trial {best['trial']}: val/loss" in shown.out
     assert f"{len(good)} trained to the end" in shown.out
     assert f"{len(failed)} failed" in shown.out
@@ -74,9 +77,11 @@ def test_a_study_leaves_runs_a_table_pictures_and_the_best_run(work, command, ca
 
     compared = [hparams(Path(row["run"])) for row in good]
     assert all({"optimizer.lr", "model.hidden_size"} <= set(settings) for settings, _ in compared)
+    assert compared[0][0]["trainer.max_steps"].string_value == "null"
+    assert compared[0][0]["optimizer.betas"].string_value == "[0.9, 0.95]"
     assert all(tags == compared[0][1] and "hparams/val/loss" in tags for _, tags in compared)
 
-    assert main(["evaluate", "run=outputs/char_lm/best", "split=val"]) == 0
+    assert main(["evaluate", "run=outputs/char_lm/char_lm-space/best", "split=val"]) == 0
 
 
 def test_a_study_goes_on_where_it_stood_and_has_as_many_trials_as_asked_for(work, command, capsys, trials):
@@ -128,6 +133,19 @@ def test_poor_trials_are_given_up_after_a_validation(work, command, pruner, tria
         assert Path(row["run"], "checkpoints", "last.ckpt").is_file()
 
 
+@pytest.mark.parametrize("warmup", [0, 1, 2])
+def test_median_spares_as_many_validations_as_it_is_told(warmup):
+    search = Search({}, pruner="median", startup_trials=1, warmup_validations=warmup)
+    study = optuna.create_study(pruner=studies._pruner(SimpleNamespace(search=search)))
+    good, poor = study.ask(), study.ask()
+    for validation in range(1, 5):
+        good.report(1.0, validation)
+    study.tell(good, 1.0)
+    for validation in range(1, 5):
+        poor.report(2.0, validation)
+        assert poor.should_prune() == (validation > warmup)
+
+
 def test_a_metric_of_ones_own_is_what_the_best_checkpoint_is_best_by(work, command, trials):
     assert main(command("trials=1", "metric=val/perplexity", "mode=max")) == 0
     (trial,) = trials()
@@ -137,72 +155,6 @@ def test_a_metric_of_ones_own_is_what_the_best_checkpoint_is_best_by(work, comma
         "max",
     )
     assert trial.value == trial.user_attrs["results"]["val/perplexity"]
-
-
-@pytest.mark.parametrize(
-    "words, line",
-    [
-        (["metric=val/accuracy", "mode=max"], "metric=val/accuracy: no validation reports it; valid: val/loss, "),
-        (
-            ["metric=val/accuracy"],
-            "metric=val/accuracy: say whether less or more of it is better: mode=min or mode=max",
-        ),
-        (["mode=less"], "mode=less: expected min or max"),
-        (["data.val_fraction=0"], "metric=val/loss: no validation reports it; valid: nothing, data.val_fraction is 0"),
-        (["trails=4"], "trails=4: no such key; did you mean trials?"),
-        (["trials=0"], "trials=0: expected at least 1"),
-        (["workers=2", "storage=null"], "workers=2: several processes need a storage to share"),
-        (["timeout=-1"], "timeout=-1: expected more than 0, or null"),
-        (
-            ["optimizer.lr=0.1"],
-            "optimizer.lr=0.1: hparams_search=space searches optimizer.lr; leave out one of the two",
-        ),
-        (["hparams_search=none"], "hparams_search=none: unknown; choose one of grid, "),
-        (["hparams_search=none.yaml"], "hparams_search=none.yaml: no such file"),
-        (["study=../up"], "study=../up: expected letters, digits"),
-        (["resume=latest"], "resume=latest: a study goes on with the command that began it"),
-        (["-m"], "-m: expected key=value; keys: hparams_search, storage, "),
-        (["data.path=none.txt"], "data.path="),
-        (["model.hiden=3"], "model.hiden=3: no such key; did you mean hidden_size?"),
-        (["storage=study.db"], "storage: cannot be read as a URL; expected sqlite:///study.db, "),
-        (["storage=oracle://me:hidden@host/x"], "storage=oracle://me:***@host/x: unknown database oracle; expected "),
-        (
-            ["storage=postgresql://me:hidden@127.0.0.1:1/x"],
-            "storage=postgresql+psycopg://me:***@127.0.0.1:1/x: cannot be used: connection failed",
-        ),
-        (
-            ["storage=postgresql+none://me:hidden@127.0.0.1:1/x"],
-            "storage=postgresql+none://me:***@127.0.0.1:1/x: cannot be used: ",
-        ),
-        (["storage=sqlite:////proc/none/study.db"], "storage=sqlite:////proc/none/study.db: cannot make /proc/none: "),
-        (["storage=sqlite:///mine.txt"], "storage=sqlite:///mine.txt: cannot be used: file is not a database"),
-    ],
-)
-def test_a_mistake_is_one_line_before_any_trial(work, command, capsys, words, line):
-    assert main(command(*words)) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"seqmodels: {line}")
-    assert said.count("\n") == 1
-    assert "hidden@" not in said
-    assert not list(work.glob("outputs/char_lm/*/config.yaml"))
-
-
-def test_a_key_that_no_configuration_has_is_told_with_the_search(work, command, capsys):
-    (work / "space.yaml").write_text("space: {optimizer.lrr: {type: float, low: 0.1, high: 0.2}}")
-    assert main(command()) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(
-        "seqmodels: hparams_search/space: optimizer.lrr=0.1: no such key; did you mean lr? valid under"
-    )
-
-
-def test_a_study_of_failures_alone_is_a_failure(work, command, capsys):
-    (work / "space.yaml").write_text("space: {optimizer.weight_decay: {type: float, low: -2.0, high: -1.0}}")
-    assert main(command("trials=2")) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[-1].startswith(
-        "seqmodels: study=char_lm-space: no trial was trained to its end (2 failed); the last one: "
-    )
 
 
 def test_no_trial_begins_when_time_is_up(work, command, trials):
@@ -241,6 +193,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_values_are_tried_again(work, comman
     words = ["trials=2", "trainer.max_epochs=200", "callbacks.checkpoints.every_seconds=0.2"]
     assert main(command(*words)) == 143
     sender.join()
+    assert capsys.readouterr().err.endswith("stopped by SIGTERM; the same command goes on with the study\n")
     stopped, waiting = trials()
     assert (stopped.state.name, waiting.state.name) == ("FAIL", "WAITING")
     assert waiting.user_attrs["retry_of"] == 0

@@ -91,7 +91,7 @@ def test_two_workers_share_a_postgresql(work, command, trials, postgresql, capfd
     assert states == {"COMPLETE": states["COMPLETE"]}
     assert 4 <= states["COMPLETE"] <= 5  # two machines may begin the last one at the same moment
     assert len({tuple(trial.params.values()) for trial in after}) == len(after)
-    assert Path("outputs/char_lm/best/config.yaml").is_file()
+    assert Path("outputs/char_lm/char_lm-space/best/config.yaml").is_file()
     password = postgresql.split(":")[2].partition("@")[0]
     texts = [
         out,
