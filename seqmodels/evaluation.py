@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from seqmodels.building import build, call, unknown_key
+from seqmodels.callbacks import MeasuringReport
 from seqmodels.data import DataModule
 from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
@@ -94,7 +95,7 @@ def measure(task: Task, data: DataModule, split: str, settings: TrainerSettings)
     task.evaluation_split = split
     try:
         with quiet():
-            trainer = make_trainer(settings)
+            trainer = make_trainer(settings, callbacks=[MeasuringReport(split)])
             trainer.validate(task, loader, verbose=False)
     finally:
         task.evaluation_split = "val"

@@ -9,7 +9,7 @@ from seqmodels.callbacks.inspection import Inspection
 from seqmodels.callbacks.interruption import Interrupted, Interruption
 from seqmodels.callbacks.monitor import Monitor
 from seqmodels.callbacks.pictures import Pictures, save_pictures, save_tables, show_pictures, show_tables
-from seqmodels.callbacks.progress import ProgressReport
+from seqmodels.callbacks.progress import MeasuringReport, ProgressReport
 from seqmodels.callbacks.pruning import Pruning
 from seqmodels.callbacks.samples import Samples
 from seqmodels.callbacks.trainer_state import find_callback
@@ -24,6 +24,7 @@ __all__ = [
     "Inspection",
     "Interrupted",
     "Interruption",
+    "MeasuringReport",
     "Monitor",
     "Pictures",
     "ProgressReport",
