@@ -4,6 +4,7 @@ import io
 import logging
 import math
 import sys
+import threading
 import time
 from typing import Any
 
@@ -47,6 +48,7 @@ class _Bar(ProgressBar):
         if not self.enabled:
             return
         watched = sys.stderr.isatty()
+        tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a process that is killed leaves
         self.bar = tqdm(
             total=total,
             unit=unit,

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqmodels import processes, runs
 from seqmodels.commands.composing import CONFIG_DIR, make_absolute, options, to_plain
-from seqmodels.commands.failures import explain
+from seqmodels.commands.jobs import Jobs
 from seqmodels.commands.launching import JOB, launch, watch_launcher
 from seqmodels.errors import UserError
 from seqmodels.trust import module_names, trusting
@@ -41,9 +40,10 @@ def main(arguments: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *_flags_first(arguments)]
     with TemporaryDirectory(prefix="seqmodels-") as folder:
-        jobs = _Jobs(folder)
+        jobs = Jobs(folder, _run)
         try:
-            hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(jobs.run)()
+            with jobs.stopped_together():
+                hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(jobs.run)()
         except ValueError as error:  # Hydra's word for a group override that it cannot use
             raise UserError(str(error)) from error
         except RuntimeError as error:
@@ -51,61 +51,6 @@ def main(arguments: list[str]) -> None:
                 raise
             raise UserError(jobs.after_kill()) from error
         jobs.raise_failures()
-
-
-class _Jobs:
-    """The jobs of a command, in this process or, by a launcher, in others: how each ended is a file in a folder.
-
-    Args:
-        folder: An empty folder.
-    """
-
-    def __init__(self, folder: str):
-        self.folder = folder
-        self.pid = os.getpid()
-        self.failures: list[Exception] = []
-
-    def run(self, composed: DictConfig) -> None:
-        """Runs one job; its failure is kept, so that the rest of a sweep runs. Hydra would print lines of its own."""
-        settings = HydraConfig.get()
-        sweeping = settings.mode == RunMode.MULTIRUN
-        number = str(settings.job.num) if sweeping else "0"
-        try:
-            _run(composed)
-            Path(self.folder, number).write_text("done")
-        except Exception as error:
-            self.failures.append(error)
-            reason = explain(error)
-            Path(self.folder, number).write_text("fault" if reason is None else "mistake")
-            if sweeping:
-                overrides = " ".join(settings.overrides.task)
-                print(f"seqmodels: job {number} ({overrides}): {reason or repr(error)}", file=sys.stderr)
-            if reason is None and os.getpid() != self.pid:  # nobody but this process knows where it came up
-                traceback.print_exception(error)
-
-    def _ended(self) -> dict[str, list[int]]:
-        ended: dict[str, list[int]] = {}
-        for path in sorted(Path(self.folder).iterdir(), key=lambda path: int(path.name)):
-            ended.setdefault(path.read_text(), []).append(int(path.name))
-        return ended
-
-    def after_kill(self) -> str:
-        """Says what is known of a sweep of which a process was killed, and others with it by joblib."""
-        done = ", ".join(map(str, self._ended().get("done", []))) or "none"
-        return (
-            f"a process of the sweep was killed, for want of memory perhaps, and the rest ended; finished jobs: {done}"
-        )
-
-    def raise_failures(self) -> None:
-        """Raises what stands for all failures; those of a sweep have been told, but for faults of the program."""
-        ended = self._ended()
-        faults = [error for error in self.failures if explain(error) is None]
-        count = len(ended.get("fault", [])) + len(ended.get("mistake", []))
-        if faults or (self.failures and "-m" not in sys.argv and "--multirun" not in sys.argv):
-            raise faults[0] if faults else self.failures[0]
-        if count:
-            line = f"{count} job{'' if count == 1 else 's'} of the sweep failed"
-            raise RuntimeError(line) if "fault" in ended else UserError(line)
 
 
 def _flags_first(arguments: list[str]) -> list[str]:
