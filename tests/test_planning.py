@@ -3,16 +3,18 @@
 import csv
 import re
 import resource
+import threading
 import time
 from dataclasses import replace
 
 import pytest
 import torch
 
-from seqmodels.callbacks import Checkpoints
+from seqmodels.callbacks import Checkpoints, keep_pictures
+from seqmodels.commands.composing import compose
 from seqmodels.commands.main import main
 from seqmodels.errors import UserError
-from seqmodels.planning import Plan, plan
+from seqmodels.planning import Plan, plan, trial
 from seqmodels.planning.course import Rates, find_course
 from seqmodels.trainers import TrainerSettings
 from seqmodels.training import train
@@ -117,6 +119,18 @@ def test_the_command_prints_it_and_writes_nothing(corpus, tmp_path, monkeypatch,
     assert printed.out.startswith("plan         char_lm, from ")
     assert not printed.err
     assert not list(tmp_path.iterdir())
+
+
+def test_nothing_of_tensorboard_goes_on_when_the_folder_is_gone(monkeypatch):
+    config = compose(["experiment=parity", "trainer=cpu", "model.hidden_size=4", "trainer.max_steps=3"])
+    monkeypatch.setattr(trial, "TIMED", 1)
+    drawn = []
+    monkeypatch.setattr(trial, "keep_pictures", lambda *given: drawn.append(keep_pictures(*given)))
+    before = threading.enumerate()
+    plan(config)
+    assert drawn
+    begun = [type(thread).__name__ for thread in threading.enumerate() if thread not in before]
+    assert "_AsyncWriterThread" not in begun
 
 
 def test_a_mistake_is_told_before_any_update(small_config):

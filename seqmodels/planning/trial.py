@@ -163,7 +163,10 @@ def _measuring(prepared: Prepared, part: str, folder: Path) -> tuple[float, floa
     began = time.perf_counter()
     measure(prepared.task, some, part, prepared.settings)
     measured = time.perf_counter()
-    keep_pictures(prepared.task, part, folder, _board(folder), 0)
+    loggers = _board(folder)
+    keep_pictures(prepared.task, part, folder, loggers, 0)
+    for logger in loggers:
+        logger.finalize("success")  # or it writes on when the folder is gone
     return (measured - began) * len(keys) / len(few), time.perf_counter() - measured
 
 
