@@ -5,8 +5,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from seqmodels.building import build, call, unknown_key
+from seqmodels.callbacks import MeasuringReport
 from seqmodels.data import DataModule
 from seqmodels.decoding import BeamSearch
 from seqmodels.errors import UserError
@@ -75,26 +77,22 @@ def _check_shape(model: nn.Module, spec: Mapping[str, Any]) -> None:
     raise UserError(f"data: have {told} ({shape}), and the model predicts {given}; expected model={fitting}")
 
 
-def measure(task: Task, data: DataModule, split: str, settings: TrainerSettings) -> dict[str, float]:
+def measure(task: Task, loader: DataLoader, split: str, settings: TrainerSettings) -> dict[str, float]:
     """Runs a task over one part of the data.
 
     Args:
         task: The task with its trained model.
-        data: Gives `evaluation_dataloader(split)`.
+        loader: Gives the part, see `DataModule.evaluation_dataloader`.
         split: "train", "val" or "test".
         settings: The device and precision.
 
     Returns:
         Metrics by name, such as `{"val/loss": 1.5, ...}`.
-
-    Raises:
-        UserError: Where the data have no such part.
     """
-    loader = data.evaluation_dataloader(split)
     task.evaluation_split = split
     try:
         with quiet():
-            trainer = make_trainer(settings)
+            trainer = make_trainer(settings, callbacks=[MeasuringReport(split)])
             trainer.validate(task, loader, verbose=False)
     finally:
         task.evaluation_split = "val"
@@ -143,7 +141,7 @@ def evaluate(
     if search is not None:
         _set_search(task, search)
     part = _part_of_other(data.splits, node["path"]) if whole else split or "test"
-    results = measure(task, data, part, settings)
+    results = measure(task, data.evaluation_dataloader(part), part, settings)
     return {name.replace("train/", "test/") if whole else name: value for name, value in results.items()}
 
 

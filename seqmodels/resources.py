@@ -2,6 +2,7 @@
 
 import errno
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,15 @@ def told(config: Mapping[str, Any]) -> Iterator[Where]:
         UserError: For memory that is not there, a worker that died, a disk that takes no more.
     """
     where = Where()
+    of_threads = threading.excepthook
+
+    def keep_quiet(failed: threading.ExceptHookArgs) -> None:
+        """Leaves what the disk refuses a thread, as that of TensorBoard, to the block: it meets the same."""
+        error = failed.exc_value
+        if not isinstance(error, OSError) or explain(error, config, where.run) is None:
+            of_threads(failed)
+
+    threading.excepthook = keep_quiet
     try:
         yield where
     except Exception as error:
@@ -53,6 +63,8 @@ def told(config: Mapping[str, Any]) -> Iterator[Where]:
         if line is None:
             raise
         raise UserError(line) from error
+    finally:
+        threading.excepthook = of_threads
 
 
 def explain(error: Exception, config: Mapping[str, Any] | None = None, run: Path | None = None) -> str | None:

@@ -25,10 +25,7 @@ from seqmodels.callbacks import (
     ProgressReport,
     Samples,
     find_callback,
-    save_pictures,
-    save_tables,
-    show_pictures,
-    show_tables,
+    keep_pictures,
 )
 from seqmodels.data import DataModule
 from seqmodels.errors import UserError
@@ -258,12 +255,8 @@ def _results(task: Task, data: Any, trainer: Trainer, settings: TrainerSettings,
     results: dict[str, float] = {}
     for split in ("val", "test"):
         if split in data.splits:
-            results |= measure(task, data, split, settings)
-            pictures = task.pictures()
-            save_pictures(pictures, split, run)
-            show_pictures(pictures, f"best/{split}", trainer.loggers, trainer.global_step)
-            save_tables(task.tables(), split, run)
-            show_tables(task.tables(), f"best/{split}", trainer.loggers, trainer.global_step)
+            results |= measure(task, data.evaluation_dataloader(split), split, settings)
+            keep_pictures(task, split, run, trainer.loggers, trainer.global_step)
     budget, monitor = find_callback(trainer, Budget), find_callback(trainer, Monitor)
     if budget is not None:
         results["train/seconds"] = round(budget.seconds, 2)

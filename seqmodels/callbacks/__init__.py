@@ -9,8 +9,8 @@ from seqmodels.callbacks.gradient_norms import GradientNorms
 from seqmodels.callbacks.inspection import Inspection
 from seqmodels.callbacks.interruption import Interrupted, Interruption
 from seqmodels.callbacks.monitor import Monitor
-from seqmodels.callbacks.pictures import Pictures, save_pictures, save_tables, show_pictures, show_tables
-from seqmodels.callbacks.progress import ProgressReport
+from seqmodels.callbacks.pictures import Pictures, keep_pictures
+from seqmodels.callbacks.progress import MeasuringReport, ProgressReport
 from seqmodels.callbacks.pruning import Pruning
 from seqmodels.callbacks.samples import Samples
 from seqmodels.callbacks.trainer_state import find_callback
@@ -26,14 +26,12 @@ __all__ = [
     "Inspection",
     "Interrupted",
     "Interruption",
+    "MeasuringReport",
     "Monitor",
     "Pictures",
     "ProgressReport",
     "Pruning",
     "Samples",
     "find_callback",
-    "save_pictures",
-    "save_tables",
-    "show_pictures",
-    "show_tables",
+    "keep_pictures",
 ]

@@ -41,6 +41,15 @@ class Pictures(Callback):
             show_tables(pl_module.tables(), "val", trainer.loggers, trainer.global_step)
 
 
+def keep_pictures(task: Task, split: str, run: Path, loggers: Iterable[Logger], step: int) -> None:
+    """Keeps pictures and tables of the part that was evaluated last, by the best model, in a run and in TensorBoard."""
+    pictures, tables = task.pictures(), task.tables()
+    save_pictures(pictures, split, run)
+    show_pictures(pictures, f"best/{split}", loggers, step)
+    save_tables(tables, split, run)
+    show_tables(tables, f"best/{split}", loggers, step)
+
+
 def show_pictures(pictures: "dict[str, Figure]", split: str, loggers: Iterable[Logger], step: int) -> None:
     """Writes pictures to TensorBoard."""
     for logger in loggers:

@@ -1,6 +1,7 @@
 """What a failure says to the user: one line that names the key, the value and what would be valid."""
 
 import re
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -20,12 +21,17 @@ def explain(error: BaseException) -> str | None:
     return None if reason is None else one_line(reason)
 
 
+def go_on(signum: int, run: str) -> str:
+    """Says what ended a run, and how to go on with it."""
+    return one_line(f"stopped by {signal.Signals(signum).name}; go on with: seqmodels train resume={run}")
+
+
 def _reason(error: BaseException) -> str | None:
-    causes = list(_causes(error))
-    for cause in causes:  # a dead worker may be told of again, by torch, while this is on its way
+    found = list(causes(error))
+    for cause in found:  # a dead worker may be told of again, by torch, while this is on its way
         if isinstance(cause, UserError):
             return str(cause)
-    for cause in causes:
+    for cause in found:
         if isinstance(cause, Exception) and (refused := resources.explain(cause)):
             return refused
     if isinstance(error, OverrideParseException):
@@ -41,7 +47,8 @@ def _reason(error: BaseException) -> str | None:
     return None
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error, and those that it came of."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -51,7 +58,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _configuration(error: BaseException) -> str:
     """Rewords what Hydra says of a command line in the words of this program."""
-    text = "\n".join(str(cause) for cause in _causes(error))
+    text = "\n".join(str(cause) for cause in causes(error))
     if match := re.search(r"Could not find '([^'/]+)/([^']+)'", text):
         group, name = match.groups()
         if group == "hydra":

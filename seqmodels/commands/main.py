@@ -116,15 +116,14 @@ def _guarded(name: str, arguments: list[str], debug: bool) -> int:
 
 def _fail(error: BaseException, debug: bool) -> int:
     from seqmodels.callbacks import Interrupted
-    from seqmodels.commands.failures import explain
+    from seqmodels.commands.failures import explain, go_on
     from seqmodels.commands.launching import LAUNCHED
-    from seqmodels.errors import one_line
     from seqmodels.processes import find_place, first_to_tell, is_loss_of_others
 
     if isinstance(error, Interrupted):
         place = find_place()
         if place is None or place.rank == 0:
-            print(one_line(f"stopped by {error}; go on with: seqmodels train resume={error.run}"), file=sys.stderr)
+            print(go_on(error.signum, error.run), file=sys.stderr)
         return 128 + error.signum
     line = explain(error)
     if is_loss_of_others(error) and LAUNCHED in os.environ:

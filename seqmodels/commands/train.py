@@ -2,9 +2,7 @@
 
 import os
 import secrets
-import shutil
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqmodels import processes, runs
 from seqmodels.commands.composing import CONFIG_DIR, make_absolute, options, to_plain
-from seqmodels.commands.failures import explain
+from seqmodels.commands.jobs import Jobs
 from seqmodels.commands.launching import JOB, launch, watch_launcher
 from seqmodels.commands.showing import for_reader
 from seqmodels.errors import UserError, escaped
@@ -45,7 +43,7 @@ def main(arguments: list[str]) -> None:
     watch_launcher()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands failures on instead of printing them
     sys.argv = ["seqmodels train", *_flags_first(arguments)]
-    jobs = _Jobs()
+    jobs = Jobs(_run)
     try:
         _hand_to_hydra(jobs, arguments if sweeping else None)
         jobs.raise_failures()
@@ -53,11 +51,12 @@ def main(arguments: list[str]) -> None:
         jobs.forget()
 
 
-def _hand_to_hydra(jobs: "_Jobs", swept: list[str] | None) -> None:
+def _hand_to_hydra(jobs: Jobs, swept: list[str] | None) -> None:
     try:
         if swept is not None:
             jobs.folder = _folder_of_outcomes([word for word in swept if "=" in word or word.startswith("~")])
-        hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(jobs.run)()
+        with jobs.stopped_together():
+            hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")(jobs.run)()
     except ValueError as error:  # Hydra's word for a group override that it cannot use
         raise UserError(str(error)) from error
     except RuntimeError as error:
@@ -71,66 +70,6 @@ def _folder_of_outcomes(settings: list[str]) -> Path:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         composed = GlobalHydra.instance().config_loader().load_configuration("train", settings, RunMode.MULTIRUN)
     return Path(composed.hydra.sweep.dir, f".jobs-{secrets.token_hex(4)}").absolute()
-
-
-class _Jobs:
-    """The jobs of a command, in this process or, by a launcher, in others: how each ended is a file in a folder."""
-
-    def __init__(self) -> None:
-        self.folder: Path | None = None  # of a sweep
-        self.pid = os.getpid()
-        self.failures: list[Exception] = []
-
-    def run(self, composed: DictConfig) -> None:
-        """Runs one job; its failure is kept, so that the rest of a sweep runs. Hydra would print lines of its own."""
-        try:
-            _run(composed)
-            self._write("done")
-        except Exception as error:
-            self.failures.append(error)
-            reason = explain(error)
-            if self.folder is not None:
-                settings = HydraConfig.get()
-                overrides = " ".join(settings.overrides.task)
-                print(f"seqmodels: job {settings.job.num} ({overrides}): {reason or repr(error)}", file=sys.stderr)
-            if reason is None and os.getpid() != self.pid:  # nobody but this process knows where it came up
-                traceback.print_exception(error)
-            self._write("fault" if reason is None else "mistake")
-
-    def _write(self, outcome: str) -> None:
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / str(HydraConfig.get().job.num)).write_text(outcome)
-
-    def _ended(self) -> dict[str, list[int]]:
-        ended: dict[str, list[int]] = {}
-        paths = [] if self.folder is None else self.folder.glob("*")
-        for path in sorted(paths, key=lambda path: int(path.name)):
-            ended.setdefault(path.read_text(), []).append(int(path.name))
-        return ended
-
-    def forget(self) -> None:
-        """Removes what was written of the jobs."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def after_kill(self) -> str:
-        """Says what is known of a sweep of which a process was killed, and others with it by joblib."""
-        done = ", ".join(map(str, self._ended().get("done", []))) or "none"
-        return (
-            f"a process of the sweep was killed, for want of memory perhaps, and the rest ended; finished jobs: {done}"
-        )
-
-    def raise_failures(self) -> None:
-        """Raises what stands for all failures; those of a sweep have been told, but for faults of the program."""
-        ended = self._ended()
-        faults = [error for error in self.failures if explain(error) is None]
-        count = len(ended.get("fault", [])) + len(ended.get("mistake", []))
-        if faults or (self.failures and self.folder is None):
-            raise faults[0] if faults else self.failures[0]
-        if count:
-            line = f"{count} job{'' if count == 1 else 's'} of the sweep failed"
-            raise RuntimeError(line) if "fault" in ended else UserError(line)
 
 
 def _flags_first(arguments: list[str]) -> list[str]:

@@ -3,13 +3,14 @@
 import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from processes import RUN, wait_until
 from same_bits import final_state, same
 
-from seqmodels import runs
+from seqmodels import resources, runs
 from seqmodels.callbacks import CsvMetrics
 from seqmodels.errors import UserError
 from seqmodels.training import train
@@ -84,6 +85,39 @@ def test_other_files_of_a_run_that_cannot_be_written_name_the_run(small_config, 
     config = small_config()
     with pytest.raises(UserError, match=r"char_lm/\S+: cannot be written: No space left on device; .*resume="):
         train(config)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is told of threads that died."""
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+    return shown
+
+
+def test_a_full_disk_is_told_once_where_tensorboard_meets_it(small_config, monkeypatch, shown):
+    """Its events are written by a thread, which dies of it; the traceback of that would stand before the one line."""
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+    config = small_config("trainer.max_epochs=50", "callbacks.monitor.every_n_steps=1")
+    with pytest.raises(UserError, match=r"char_lm/\S+: cannot be written: No space left on device; .*resume="):
+        train(config)
+    assert not shown
+
+
+def test_other_faults_of_threads_are_shown(shown):
+    def fail():
+        raise ValueError("of a thread")
+
+    with resources.told({}) as where:
+        where.run = Path("run")
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    assert [str(failed.exc_value) for failed in shown] == ["of a thread"]
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
 """Sweeps by `-m` in several processes: joblib's launcher."""
 
+import os
 import pickle
 import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from seqmodels.callbacks import Interrupted
 from seqmodels.commands.main import main
+from seqmodels.runs import load_checkpoint
 
 SMALL = [
     "data=text_file",
@@ -104,3 +109,31 @@ def test_a_launcher_that_is_not_installed_is_named(work, capfd):
 def test_an_interruption_keeps_its_signal_from_process_to_process():
     there_and_back = pickle.loads(pickle.dumps(Interrupted(signal.SIGTERM, "outputs/x")))
     assert (there_and_back.signum, there_and_back.run, str(there_and_back)) == (15, "outputs/x", "SIGTERM")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("signum, group", [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)])
+def test_a_sweep_in_several_processes_that_is_stopped_leaves_runs_to_go_on_with(work, signum, group):
+    small = [word for word in SMALL if not word.startswith("trainer.max_epochs")]
+    words = ["train", "-m", *small, *JOBLIB, "trainer.max_epochs=100000", "seed=1,2,3"]
+    command = [sys.executable, "-m", "seqmodels", *words, "model.hidden_size=4"]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as sweep:
+        try:
+            end = time.monotonic() + 60
+            while len(list(Path("outputs/char_lm").glob("2*/metrics.csv"))) < 2 and time.monotonic() < end:
+                time.sleep(0.05)
+            (os.killpg if group else os.kill)(sweep.pid, signum)
+            told = sweep.communicate(timeout=60)[1]
+        finally:
+            if sweep.poll() is None:
+                os.killpg(sweep.pid, signal.SIGKILL)
+    assert sweep.returncode == 128 + signum
+    lines = [line for line in told.splitlines() if "parameters" not in line and not line.startswith("training ")]
+    runs = sorted(Path("outputs/char_lm").glob("2*"))
+    went_on = [line.partition("resume=")[2] for line in lines]
+    assert sorted(Path(run).name for run in went_on) == [run.name for run in runs]
+    assert all(line.startswith(f"stopped by {signum.name}; go on with: seqmodels train resume=") for line in lines)
+    assert len(runs) == 2  # the third job has not begun
+    for run in runs:
+        assert not list((run / "checkpoints").glob(".*"))
+        assert load_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] > 0
