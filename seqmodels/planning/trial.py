@@ -54,7 +54,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
             saving = time.perf_counter() - began
         update, timed = stopwatch.update
         tokens, padding = int(task.tokens_seen) / len(stopwatch.ends), int(task.padding_seen) / len(stopwatch.ends)
-        windows = min(len(data.train_dataloader()), settings.limit_train_batches or sys.maxsize)
+        windows = len(data.train_dataloader())
         shown, inspections = _showing(prepared, Path(folder)) if "val" in data.splits else ((), ())
         parts = {part: _measuring(prepared, part, Path(folder)) for part in ("val", "test") if part in data.splits}
         measuring, pictures = zip(*parts.values(), strict=True) if parts else ((), ())
@@ -129,7 +129,8 @@ def _showing(prepared: Prepared, folder: Path) -> tuple[Shown, Shown]:
     for callback, key, _ in due:
         setattr(callback, key, 1)
     few = replace(prepared.settings, max_epochs=None, max_steps=2, max_seconds=None, accumulate_grad_batches=1)
-    few = replace(few, val_check_interval=1, limit_train_batches=1, limit_val_batches=1)
+    few = replace(few, val_check_interval=1, limit_val_batches=1)
+    prepared.data.limit_train_batches = 1  # so that each update ends an epoch
     profiler = SimpleProfiler()
     with quiet():
         trainer = make_trainer(few, folder, [callback for callback, _, _ in due], _board(folder))
