@@ -21,6 +21,7 @@ def kept(tmp_path):
                 callback_metrics=metrics,
                 should_stop=False,
                 is_last_batch=True,
+                global_step=number,
                 lightning_module=None,
                 save_checkpoint=lambda path, number=number: saved.append((path.name, number)),
             )
