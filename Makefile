@@ -27,7 +27,7 @@ test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
 test-faults: $(READY)  ## run the long tests: kills, full disks, resumption from every step, hostile files
-	$(BIN)/python -m pytest -m faults tests $(ARGS)
+	$(BIN)/python -m pytest -m faults --dist worksteal tests $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the import rules
 	$(BIN)/ruff check .
