@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
@@ -93,7 +94,8 @@ class _Loader(DataLoader):
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        batches = super().__iter__()
+        with _sigterm_blocked():
+            batches = super().__iter__()
         try:
             yield from batches
         except (ConnectionError, EOFError) as error:
@@ -101,6 +103,19 @@ class _Loader(DataLoader):
                 raise  # was raised by the dataset
             pids = ", ".join(str(worker.pid) for worker in batches._workers if _has_ended(worker))
             raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly") from error
+
+
+@contextmanager
+def _sigterm_blocked() -> Iterator[None]:
+    """Has workers that start within the block begin without SIGTERM: torch's handler would end them by anyone's."""
+    if not hasattr(signal, "sigwaitinfo"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _has_ended(worker: BaseProcess) -> bool:

@@ -1,4 +1,6 @@
+import os
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,3 +168,21 @@ def test_a_connection_to_a_worker_that_breaks_is_told_as_its_death(monkeypatch: 
     monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_next_data", broken)
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid\(s\) .*exited unexpectedly"):
         next(iter(evaluation_loader(Numbers(), InOrder(2), num_workers=1)))
+
+
+class SlowToBegin(ResumableLoader):
+    """Has its worker told to end, by a stranger to it, before it has set itself up."""
+
+    def __init__(self) -> None:
+        super().__init__(Numbers(), Shuffled(), num_workers=1)
+        set_up = self.worker_init_fn
+
+        def told_before(worker: int) -> None:
+            subprocess.run(["kill", "-TERM", str(os.getpid())], check=True)
+            set_up(worker)
+
+        self.worker_init_fn = told_before
+
+
+def test_a_worker_that_is_told_to_end_while_it_begins_lives_on() -> None:
+    assert take(SlowToBegin(), 5) == take(ResumableLoader(Numbers(), Shuffled()), 5)
