@@ -2,12 +2,14 @@
 
 import os
 import random
+import shutil
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two busy processes on two cores spin against each other otherwise
 
 import pytest
 import torch
 
+from seqmodels.callbacks import Checkpoints
 from seqmodels.commands.composing import compose
 from seqmodels.training import train
 
@@ -54,6 +56,23 @@ def small_config(corpus, tmp_path):
         return compose([f"data={data}", f"data.path={path}", f"output_dir={tmp_path / 'outputs'}", *SMALL, *overrides])
 
     return compose_small
+
+
+@pytest.fixture
+def archive(monkeypatch, tmp_path):
+    """Keeps every `last.ckpt` that is written, by step; of several of one step the first."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    save_last = Checkpoints.save_last
+
+    def keep(self, trainer):
+        save_last(self, trainer)
+        kept = folder / f"{trainer.global_step:04d}.ckpt"
+        if not kept.exists():
+            shutil.copy(self.folder / "last.ckpt", kept)
+
+    monkeypatch.setattr(Checkpoints, "save_last", keep)
+    return folder
 
 
 @pytest.fixture(scope="session")

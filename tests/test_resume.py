@@ -35,21 +35,6 @@ VARIANTS = {
 }
 
 
-@pytest.fixture
-def archive(monkeypatch, tmp_path):
-    """Keeps every `last.ckpt` that is written, by step."""
-    folder = tmp_path / "archive"
-    folder.mkdir()
-    save_last = Checkpoints.save_last
-
-    def keep(self, trainer):
-        save_last(self, trainer)
-        shutil.copy(self.folder / "last.ckpt", folder / f"{trainer.global_step:04d}.ckpt")
-
-    monkeypatch.setattr(Checkpoints, "save_last", keep)
-    return folder
-
-
 @pytest.mark.parametrize(
     ("cell", "variant"),
     [*(("lstm", name) for name in VARIANTS), ("native_gru", "overlapping"), ("elman", "gaps, plateau")],

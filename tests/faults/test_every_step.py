@@ -11,7 +11,6 @@ import pytest
 from same_bits import final_state, same
 
 from seqmodels import runs
-from seqmodels.callbacks import Checkpoints
 from seqmodels.commands.composing import compose
 from seqmodels.training import train
 
@@ -64,23 +63,6 @@ SAMPLE = [
     ("classification", "whole", 0, 1),
     ("sequence to sequence", "whole", 0, 3),
 ]
-
-
-@pytest.fixture
-def archive(monkeypatch, tmp_path):
-    """Keeps every `last.ckpt` that is written, by step."""
-    folder = tmp_path / "archive"
-    folder.mkdir()
-    save_last = Checkpoints.save_last
-
-    def keep(self, trainer):
-        save_last(self, trainer)
-        kept = folder / f"{trainer.global_step:04d}.ckpt"
-        if not kept.exists():
-            shutil.copy(self.folder / "last.ckpt", kept)
-
-    monkeypatch.setattr(Checkpoints, "save_last", keep)
-    return folder
 
 
 @pytest.fixture
